@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slices: the few operations that are not worth inlining. */
+#include "base/slice.h"
+
+struct slice slice_cut(struct slice *rest, char sep)
+{
+	ptrdiff_t at = slice_find(*rest, sep);
+	struct slice head = *rest;
+
+	if (at < 0) {
+		*rest = (struct slice){ NULL, 0 };
+		return head;
+	}
+	head.n = (size_t)at;
+	*rest = slice_skip(*rest, (size_t)at + 1);
+	return head;
+}
+
+static unsigned char lower(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool slice_ieq(struct slice a, struct slice b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower(a.p[i]) != lower(b.p[i]))
+			return false;
+	return true;
+}
+
+bool slice_u64(struct slice s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.n == 0 || s.n > 20)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned)(s.p[i] - '0');
+		if (d > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, d, &v))
+			return false;
+	}
+	*out = v;
+	return true;
+}
+
+bool slice_i64(struct slice s, int64_t *out)
+{
+	bool neg = s.n && s.p[0] == '-';
+	uint64_t v;
+
+	if (!slice_u64(neg ? slice_skip(s, 1) : s, &v))
+		return false;
+	if (v > (uint64_t)INT64_MAX + (neg ? 1u : 0u))
+		return false;
+	*out = neg ? (int64_t)(0 - v) : (int64_t)v;
+	return true;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP binding (TS-0009): listener side and client side. Knows headers and bytes, no resources. */
+#ifndef REEVE_BINDING_HTTP_HTTP_H
+#define REEVE_BINDING_HTTP_HTTP_H
+
+#include "core/core.h"
+
+/* --- listener --- */
+
+struct http_server;
+/* Listen on every loop of c (SO_REUSEPORT). `port` 0 picks one; http_server_port tells. `why` explains a failure. */
+REEVE_MUST_CHECK enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, struct http_server **out, char why[256]);
+uint16_t http_server_port(const struct http_server *s);
+/* No new connections; open ones end after their current answer. Then everything is freed. Call before core_stop. */
+void http_server_stop(struct http_server *s);
+
+/* Pages that are not oneM2M (/metrics, /healthz): fills status, type, body; false when path is none. */
+typedef bool (*http_page)(struct core *c, struct slice path, int *status, const char **type, struct buf *body);
+void http_server_pages(struct http_server *s, http_page page);
+
+/* --- client: one per loop, keeps connections alive per authority --- */
+
+struct http_client;
+struct http_client *http_client_new(struct loop *l, unsigned per_target, size_t max_body);
+void http_client_free(struct http_client *c);
+
+struct http_header { const char *name; struct slice value; };
+
+struct http_call {
+	const char *method;
+	struct slice url;               /* http://host[:port]/path?query */
+	const struct http_header *headers; size_t n_headers;
+	struct slice body;
+	usec timeout;
+	/* Once, on the loop. status 0: could not connect, 1: no answer in time; rsc from X-M2M-RSC or 0. */
+	void (*done)(struct http_call *call, int status, int rsc, struct slice content_type, struct slice body);
+	void *owner;
+};
+/* Copies what it needs; *call lives until done. Never calls done before it returns. */
+void http_client_call(struct http_client *c, struct http_call *call);
+
+#endif

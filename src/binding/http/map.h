@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pure mapping between HTTP messages and primitives: no sockets, so that it can be fuzzed and tested byte by byte. */
+#ifndef REEVE_BINDING_HTTP_MAP_H
+#define REEVE_BINDING_HTTP_MAP_H
+
+#include "core/request.h"
+
+/* "/cse/a", "/~/cse/x", "/_/sp/cse/x" and the query into r (to, rt, rcn, fc, atrl, ...). Problems go to r->bad. */
+void http_map_target(struct req *r, struct slice target);
+/* One header into r. Unknown ones are ignored. Call for each, any order. */
+void http_map_header(struct req *r, struct slice name, struct slice value);
+/* When all is read: method, body (as received); decides Create or Notify for POST; transcodes CBOR. */
+void http_map_finish(struct req *r, struct slice method, struct slice body, const struct json_limits *limits);
+
+/* The whole response message for r (status line, headers, body) appended to b. */
+void http_map_response(struct buf *b, const struct req *r, bool keep_alive);
+/* To of a primitive as the path of a request line. */
+void http_map_path(struct buf *b, struct slice to);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator can set. Read by main/config.c from one commented file and from flags; see packaging/reeve.conf. */
+#ifndef REEVE_CORE_CONFIG_H
+#define REEVE_CORE_CONFIG_H
+
+#include "base/clock.h"
+#include "base/slice.h"
+#include "codec/json.h"
+
+struct config_list { struct slice *v; size_t n; };
+
+enum cse_type { CSE_IN = 1, CSE_MN = 2, CSE_ASN = 3 }; /* m2m:cseTypeID */
+
+struct limits {
+	size_t body;                /* bytes of a request body */
+	size_t header;              /* bytes of request line and headers */
+	size_t response;            /* bytes of a response body */
+	size_t request_memory;      /* arena of one request */
+	struct json_limits json;
+	unsigned connections;       /* open at a time, all listeners */
+	unsigned write_queue;       /* requests waiting for the writer */
+	unsigned parked;            /* requests waiting for something else */
+	unsigned fanout_members;    /* of a group */
+	unsigned fanout_depth;
+	unsigned results;           /* resources in one answer */
+	unsigned discovery_visits;  /* resources looked at for one discovery */
+	unsigned name;              /* bytes of a resource name */
+	unsigned policies_cached;   /* per thread */
+	unsigned outbox;            /* notifications waiting, all subscriptions */
+	unsigned outbox_per_sub;
+	unsigned polled;            /* requests waiting in one polling channel */
+	usec idle;                  /* a connection without traffic is closed */
+	usec header_time;           /* a request's header must be complete */
+	usec body_time;
+};
+
+struct config {
+	/* identity */
+	struct slice cse_id;        /* "/reeve" */
+	struct slice base_name;     /* "cse" */
+	struct slice sp_id;         /* "//reeve.local" */
+	enum cse_type type;
+	struct config_list poa;     /* pointOfAccess of <CSEBase> */
+	/* store */
+	const char *data;           /* folder */
+	uint64_t store_max;
+	bool no_sync;
+	/* listeners */
+	struct { const char *address; uint16_t port; bool open; } http; /* open: an Originator is believed without a security association */
+	unsigned threads;           /* loop threads; 0: one per core */
+	/* access */
+	struct slice admin;         /* Originator with all rights on the base policy; empty: none */
+	struct { unsigned registree, everyone; bool create_all; } base; /* acop of registered AEs and of all on <CSEBase>; registrees may create under it */
+	struct config_list allow_ae, deny_ae, allow_app, deny_app, allow_cse, deny_cse; /* patterns with '*' */
+	bool domain_wildcards;
+	const char *countries;      /* file: CIDR,CC per line; NULL */
+	const char *positions;      /* file: Originator,latitude,longitude per line; NULL */
+	bool local_authenticated;   /* rq_authn of local AEs over open listeners (AUTHZ-028; default false) */
+	/* behaviour */
+	usec expiry_scan;           /* longest pause between looks at what expires */
+	usec request_lifetime;      /* of <request> */
+	usec request_expiry;        /* of a request without rqet: how long it may wait */
+	usec max_lifetime;          /* of a resource without et; 0: as long as its parent */
+	uint64_t max_instances, max_container_bytes; /* default ceiling of mni, mbs; 0 none */
+	bool verify_subscriptions;  /* CORE-177 */
+	bool max_age_report;
+	usec batch_duration;        /* bn without dur */
+	struct { usec timeout, retry_first, retry_most, give_up; unsigned per_target; } notify;
+	/* log */
+	int log_level;
+	bool log_json;
+	const char *decisions;      /* file of denials; NULL: <data>/decisions.log */
+	struct limits limits;
+};
+
+/* The defaults, as documented in packaging/reeve.conf. */
+void config_defaults(struct config *c);
+
+#endif

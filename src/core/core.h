@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The CSE: what holds its parts together, and the entrance for requests. */
+#ifndef REEVE_CORE_CORE_H
+#define REEVE_CORE_CORE_H
+
+#include "authz/ident.h"
+#include "authz/policy.h"
+#include "core/config.h"
+#include "core/metrics.h"
+#include "core/request.h"
+#include "resource/tree.h"
+#include "store/store.h"
+
+struct writer;
+struct notifier;
+struct hub;
+struct decisions;
+
+/* Sending side of a binding, by scheme of a point of access ("http"). */
+struct send {
+	struct slice url;         /* http://host:port/path */
+	struct slice fr, rqi;     /* rvi is always sent as "3" */
+	enum op op;
+	int ec;                   /* 0 none */
+	struct slice pc;          /* JSON text; transcoded by the transport */
+	enum serial serial;
+	usec timeout;
+	/* once, on the hub: rsc 0 could not connect, 1 no answer in time; pc JSON text of the answer's content, or empty */
+	void (*done)(struct send *s, int rsc, struct slice pc);
+	void *owner;
+};
+struct transport {
+	const char *scheme;
+	void *ctx;
+	/* Copies what it needs; *s lives until done; never calls done before it returns. Hub only. */
+	void (*send)(void *ctx, struct send *s);
+};
+enum { CORE_TRANSPORTS = 8 };
+
+/* Per-loop state (loop->data). */
+struct core_loop {
+	struct core *core;
+	struct loop *loop;
+	struct st_tx *reader;
+	struct policy_cache *policies;
+};
+
+struct core {
+	const struct config *cfg;
+	struct ident_home home;
+	struct policy_options policy_options;
+	struct store *store;
+	struct loop *loops;       /* [n_loops]; loops[0] is the hub */
+	unsigned n_loops;
+	struct core_loop *per_loop;
+	struct writer *writer;
+	struct notifier *notifier;
+	struct hub *hub;          /* polling channels, waiting requests */
+	struct decisions *decisions; /* log of denials */
+	struct metrics metrics;
+	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
+	_Atomic bool ready;
+	struct transport transports[CORE_TRANSPORTS];
+	unsigned n_transports;
+	_Atomic bool store_failed; /* the last commit failed; cleared by the next good one */
+};
+
+/* Open the store, create or refresh <CSEBase> and its policy, start loops and writer. `why` tells what to change. */
+REEVE_MUST_CHECK enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[256]);
+/* Finish what is acknowledged, then stop everything. */
+void core_stop(struct core *c);
+
+/* Hand a request over. r->done is called on r->home, maybe before this returns. */
+void core_submit(struct core *c, struct req *r);
+
+/* A parked request may go on with its next step (hub only): to the writer, or, when r->rsc is set, back to its binding. */
+void core_resume(struct core *c, struct req *r);
+
+/* Run one request of the CSE itself (From = CSE-ID, no access decision), e.g. to update a <request>. done on `home` as for any request. */
+void core_submit_internal(struct core *c, struct req *r);
+
+/* Before the first request. */
+void core_add_transport(struct core *c, const struct transport *t);
+const struct transport *core_transport(const struct core *c, struct slice url);
+
+/* Ready to serve? Otherwise why not. */
+bool core_healthy(const struct core *c, char why[256]);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters shown by /metrics. Relaxed atomics: each is exact, together they are a moment apart. */
+#ifndef REEVE_CORE_METRICS_H
+#define REEVE_CORE_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* name, help. One row, one counter. */
+#define METRICS_COUNTERS(X)                                                                   \
+	X(requests_create, "Create requests answered")                                        \
+	X(requests_retrieve, "Retrieve requests answered")                                    \
+	X(requests_update, "Update requests answered")                                        \
+	X(requests_delete, "Delete requests answered")                                        \
+	X(requests_notify, "Notify requests answered")                                        \
+	X(answers_2xxx, "successful answers")                                                 \
+	X(answers_4xxx, "answers that refuse")                                                \
+	X(answers_5xxx, "answers that failed")                                                \
+	X(denied, "access decisions that denied")                                             \
+	X(commits, "transactions committed")                                                  \
+	X(commit_failures, "transactions that failed")                                        \
+	X(written, "requests executed by the writer")                                         \
+	X(notifications_sent, "notifications delivered")                                      \
+	X(notifications_failed, "delivery attempts that failed")                              \
+	X(notifications_dropped, "notifications given up or dropped by a rule")               \
+	X(expired, "resources removed because their time had come")                           \
+	X(connections_opened, "connections accepted")                                         \
+	X(connections_closed, "connections closed")                                           \
+	X(limit_connections, "connections refused: limits.connections")                       \
+	X(limit_body, "requests refused: limits.body")                                        \
+	X(limit_header, "requests refused: limits.header")                                    \
+	X(limit_json, "requests refused: limits.json_depth or json_tokens")                   \
+	X(limit_memory, "requests refused: limits.request_memory")                            \
+	X(limit_response, "answers refused: limits.response")                                 \
+	X(limit_write_queue, "requests refused: limits.write_queue")                          \
+	X(limit_parked, "requests refused: limits.parked")                                    \
+	X(limit_fanout, "group requests refused: limits.fanout_members or fanout_depth")      \
+	X(limit_results, "answers cut: limits.results or discovery_visits")                   \
+	X(limit_outbox, "notifications dropped: limits.outbox or outbox_per_sub")             \
+	X(limit_polled, "requests refused: limits.polled")                                    \
+	X(timeout_idle, "connections closed: limits.idle")                                    \
+	X(timeout_header, "connections closed: limits.header_time or body_time")              \
+	X(bad_http, "messages that are no HTTP")
+
+struct metrics {
+#define METRICS_FIELD(name, help) _Atomic uint64_t name;
+	METRICS_COUNTERS(METRICS_FIELD)
+#undef METRICS_FIELD
+};
+
+#define metrics_inc(m, name) atomic_fetch_add_explicit(&(m)->name, 1, memory_order_relaxed)
+
+/* Prometheus text format, names prefixed with reeve_. */
+void metrics_write(const struct metrics *m, struct buf *b);
+
+#endif

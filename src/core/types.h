@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a table cannot say about a resource type: hooks, one file per type in core/types/.
+ *
+ * A type without a row here is known to the model but not implemented: Create answers 5001. All hooks may be NULL.
+ * Every hook records refusals in r (req_refuse) and returns RC_REFUSED. */
+#ifndef REEVE_CORE_TYPES_H
+#define REEVE_CORE_TYPES_H
+
+#include "core/draft.h"
+#include "core/exec.h"
+
+struct type_hooks {
+	int32_t ty;
+	/* Create (old == NULL) or Update: checks of the outcome beyond the model, completion of attributes. Nothing is stored yet. Writer. */
+	enum reeve_rc (*check)(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d);
+	/* Stored; consequences in the same transaction. For Update, `old` is a copy of the head and text before. */
+	enum reeve_rc (*created)(struct exec *x, struct req *r, const struct res *parent, const struct res *nw);
+	enum reeve_rc (*updated)(struct exec *x, struct req *r, const struct res *old, const struct res *nw);
+	/* About to go, by Delete, expiry or with an ancestor. Not able to refuse. */
+	enum reeve_rc (*removing)(struct exec *x, const struct res *res);
+	/* Before Retrieve, Update, Delete of the resource, after the access decision. */
+	enum reeve_rc (*access)(struct exec *x, struct req *r, const struct res *res);
+	/* Replaces the policy decision when it returns other than RC_AGAIN (pollingChannel, ...): RC_OK permitted, RC_REFUSED recorded. */
+	enum reeve_rc (*decide)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
+};
+
+/* NULL when the type is not implemented. */
+const struct type_hooks *type_hooks(int32_t ty);
+
+#endif

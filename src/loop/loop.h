@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loop threads over libuv, and messages between them.
+ *
+ * Connections belong to the loop that accepted them; work crosses threads only as messages. Loop 0 is the hub:
+ * everything that waits on the network for somebody else (notifications, polling channels, timers of requests) lives there. */
+#ifndef REEVE_LOOP_LOOP_H
+#define REEVE_LOOP_LOOP_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/rc.h"
+
+struct loop;
+
+/* Embedded in what travels. Delivered in order per sender. */
+struct loop_msg {
+	struct loop_msg *next;
+	void (*fn)(struct loop *to, struct loop_msg *m); /* runs on the receiving loop */
+};
+
+struct loop {
+	uv_loop_t uv;
+	unsigned index;
+	void *data;        /* the core's per-loop state */
+	/* private */
+	pthread_t thread;
+	uv_async_t wake;
+	_Atomic(struct loop_msg *) inbox; /* newest first */
+};
+
+REEVE_MUST_CHECK enum reeve_rc loop_init(struct loop *l, unsigned index);
+/* Run in a thread of its own until loop_stop. */
+REEVE_MUST_CHECK enum reeve_rc loop_start(struct loop *l);
+/* Run in the calling thread until loop_stop. */
+void loop_run(struct loop *l);
+/* From any thread: the loop closes its remaining handles and returns. */
+void loop_stop(struct loop *l);
+void loop_join(struct loop *l);
+void loop_close(struct loop *l);
+
+/* From any thread, also the loop's own. */
+void loop_post(struct loop *to, struct loop_msg *m);
+
+#endif
