@@ -23,10 +23,13 @@ struct exec {
 	unsigned depth;          /* nesting of group fan-outs */
 };
 
+/* Virtual resources have no record; they are addressed by a fixed name below their parent (TS-0004 6.8). */
+enum virtual_res { VIRT_NONE, VIRT_LATEST, VIRT_OLDEST, VIRT_FOPT, VIRT_SFOP, VIRT_PCU, VIRT_NTSR, VIRT_SMV, VIRT_MSP };
+
 /* What `to` addresses. */
 struct target {
 	struct res res;          /* the resource; for a virtual one its parent */
-	int32_t virtual_ty;      /* 0, or 20001 oldest, 20002 latest, 10001.. see enum virtual_res */
+	enum virtual_res virt;
 	struct slice rest;       /* what follows /fopt */
 	struct slice attr;       /* after '#' */
 };
@@ -41,11 +44,22 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 /* The same, recording 4103 with a decision id. */
 REEVE_MUST_CHECK enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
+/* The decision by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere grant nothing. */
+bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
+		       int32_t child_ty);
+/* Record 4103 for r with a decision id, after a decision said no. */
+enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
+
 /* Steps 6.2 to 6.7. The answer is in r afterwards (r->rsc != 0), whatever the return code. RC_FULL, RC_IO: the transaction is lost. */
 enum reeve_rc exec_request(struct exec *x, struct req *r);
 
 /* Remove target and its subtree with every consequence (events, hooks, indices). Writer only. quiet: no "delete of child"
  * event (removal by mni and mbs). */
 REEVE_MUST_CHECK enum reeve_rc exec_delete(struct exec *x, const struct res *target, bool quiet);
+
+/* Called by the writer's background work: r is about to be swept with its removed ancestor (hooks, events, nothing else);
+ * r is past its et (removed with everything below, as by Delete). */
+REEVE_MUST_CHECK enum reeve_rc exec_swept(struct exec *x, const struct res *r);
+REEVE_MUST_CHECK enum reeve_rc exec_expired(struct exec *x, const struct res *r);
 
 #endif
