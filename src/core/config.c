@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The defaults of every option: safe for a machine that is reachable, useful without a file.
+ *
+ * They are stated here once. The table of main/config_file.c names the options and describes them; the commented
+ * default file, the flags and the manual page take their values from this function. Limits are chosen so that what a
+ * stranger can make the process hold is bounded by a few hundred megabytes even with every connection busy. */
+#include "core/config.h"
+
+#include "authz/pdp.h"
+#include "base/log.h"
+
+#define KIB ((size_t)1024)
+#define MIB (KIB * 1024)
+#define MINUTE (60 * USEC_S)
+#define HOUR (60 * MINUTE)
+
+static void default_limits(struct limits *l)
+{
+	*l = (struct limits){
+		.body = 1 * MIB,
+		.header = 16 * KIB,
+		.response = 8 * MIB,
+		.request_memory = 4 * MIB,
+		.json = { .depth = 32, .tokens = 65536 },
+		.connections = 20000,
+		.write_queue = 10000,
+		.parked = 10000,
+		.fanout_members = 1000,
+		.fanout_depth = 4,
+		.results = 1000,
+		.discovery_visits = 100000,
+		.name = 128,
+		.policies_cached = 4096,
+		.outbox = 100000,
+		.outbox_per_sub = 10000,
+		.polled = 1000,
+		.idle = 300 * USEC_S,
+		.header_time = 10 * USEC_S,
+		.body_time = 30 * USEC_S,
+	};
+}
+
+void config_defaults(struct config *c)
+{
+	*c = (struct config){
+		.cse_id = S("/reeve"),
+		.base_name = S("cse"),
+		.sp_id = S("//reeve.local"),
+		.type = CSE_IN,
+		.data = "/var/lib/reeve",
+		.store_max = (uint64_t)64 * 1024 * MIB,
+		.http = { .address = "127.0.0.1", .port = 8080, .open = false },
+		.base = { .registree = ACOP_RETRIEVE | ACOP_DISCOVERY, .everyone = 0, .create_all = false },
+		.expiry_scan = 1 * USEC_S,
+		.request_lifetime = 1 * HOUR,
+		.request_expiry = 30 * USEC_S,
+		.verify_subscriptions = true,
+		.batch_duration = 60 * USEC_S,
+		.notify = {
+			.timeout = 5 * USEC_S,
+			.retry_first = 500 * USEC_MS,
+			.retry_most = 60 * USEC_S,
+			.give_up = 24 * HOUR,
+			.per_target = 4,
+		},
+		.log_level = LOG_INFO,
+	};
+	default_limits(&c->limits);
+}

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Install the Debian packages that are missing, and only those, telling which.
+#
+# usage: deps.sh run|test|bench|list
+#   run    what `make run` needs: compiler, build tools, libraries, curl for the tour
+#   test   the above and what the tests need
+#   bench  the above and what the benchmarks need
+#   list   print all sets, install nothing
+# Exit 0 when everything is there afterwards.
+set -eu
+
+run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev curl ca-certificates"
+test="libcmocka-dev clang libclang-rt-14-dev llvm-14 python3-pytest python3-cbor2 mandoc"
+bench="linux-perf"
+
+case "${1:-}" in
+run) want=$run; optional= ;;
+test) want="$run $test"; optional= ;;
+bench) want="$run"; optional=$bench ;;
+list)
+	printf 'run: %s\ntest: %s\nbench: %s\n' "$run" "$test" "$bench"
+	exit 0
+	;;
+*)
+	sed -n '3,11s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+	;;
+esac
+
+missing_of() {
+	for p in "$@"; do
+		s=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) || s=
+		[ "$s" = installed ] || printf '%s ' "$p"
+	done
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null 2>&1; then
+		sudo "$@"
+	else
+		echo "deps: need root to install packages: run as root, or install sudo" >&2
+		exit 1
+	fi
+}
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+	echo "deps: this is no Debian system; needed there: $want" >&2
+	exit 0
+fi
+missing=$(missing_of $want)
+[ -z "$missing" ] || {
+	echo "deps: installing $missing"
+	export DEBIAN_FRONTEND=noninteractive
+	# Package lists may be old or absent on a fresh system.
+	as_root apt-get -qq -o DPkg::Lock::Timeout=120 update
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends $missing >/dev/null
+}
+missing=$(missing_of $optional)
+[ -z "$missing" ] || echo "deps: not installed, and useful for this: $missing"
