@@ -20,6 +20,12 @@ struct loop_msg {
 	void (*fn)(struct loop *to, struct loop_msg *m); /* runs on the receiving loop */
 };
 
+/* Embedded in what has to clean up on its loop before the loop ends. */
+struct loop_hook {
+	struct loop_hook *next;
+	void (*fn)(struct loop *l, struct loop_hook *h);
+};
+
 struct loop {
 	uv_loop_t uv;
 	unsigned index;
@@ -28,6 +34,8 @@ struct loop {
 	pthread_t thread;
 	uv_async_t wake;
 	_Atomic(struct loop_msg *) inbox; /* newest first */
+	_Atomic _Bool stop;
+	struct loop_hook *hooks;
 };
 
 REEVE_MUST_CHECK enum reeve_rc loop_init(struct loop *l, unsigned index);
@@ -35,12 +43,17 @@ REEVE_MUST_CHECK enum reeve_rc loop_init(struct loop *l, unsigned index);
 REEVE_MUST_CHECK enum reeve_rc loop_start(struct loop *l);
 /* Run in the calling thread until loop_stop. */
 void loop_run(struct loop *l);
-/* From any thread: the loop closes its remaining handles and returns. */
+/* From any thread: the loop delivers what was posted before, runs its stop hooks, closes its remaining handles (without telling their
+ * owners: who must know uses a hook) and returns. */
 void loop_stop(struct loop *l);
 void loop_join(struct loop *l);
+/* After the loop has ended (or was never run). Nobody may post any more. Messages nobody received are not delivered. */
 void loop_close(struct loop *l);
 
-/* From any thread, also the loop's own. */
+/* From any thread, also the loop's own (then it is delivered in a later turn). */
 void loop_post(struct loop *to, struct loop_msg *m);
+
+/* On the loop only: call h->fn once when the loop stops, last registered first, while handles may still be closed with callbacks. */
+void loop_at_stop(struct loop *l, struct loop_hook *h);
 
 #endif
