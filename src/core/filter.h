@@ -37,14 +37,20 @@ struct filter {
 void filter_init(struct filter *f);
 
 /* Add one condition by its short name with its textual value(s), as an HTTP query has it: values of a list are joined
- * with '+' (already split off by the caller: one call per value). RC_NOTFOUND when name is no filter condition, RC_INVALID when the value is malformed
- * (*why: what is expected). Attribute conditions are not entered here (see filter_attr_add). */
+ * with '+' (already split off by the caller: one call per value). Values are copied. RC_NOTFOUND when name is no filter condition, RC_INVALID when
+ * the value is malformed (*why: what is expected), RC_NOMEM. Attribute conditions are not entered here (see filter_attr_add). */
 REEVE_MUST_CHECK enum reeve_rc filter_add(struct filter *f, struct arena *a, struct slice name, struct slice value, struct slice *why);
+/* name=value for an attribute; "c.name" of a child, "p.name" of the parent. RC_INVALID when the name cannot be one or has a condition
+ * of its own: ct, lt, st, et, lbl, ty, cs, cnf (the caller answers 4000). Whether any type has such an attribute is not asked. */
 REEVE_MUST_CHECK enum reeve_rc filter_attr_add(struct filter *f, struct arena *a, struct slice name, struct slice value);
 
 struct json;
-/* From the JSON object at i (fc of a primitive, and the conditions of eventNotificationCriteria). */
+/* From the JSON object at i (fc of a primitive, and the conditions of eventNotificationCriteria, whose om, net, md and list of attribute
+ * names are passed over; its chty is entered like that of fc). Sets *f anew. */
 REEVE_MUST_CHECK enum reeve_rc filter_from_json(struct filter *f, struct arena *a, const struct json *j, uint32_t i, struct slice *why);
+
+/* What no single condition tells, before a filter is used: RC_INVALID (4000): cfs and cfq go together. RC_UNSUPPORTED (5001): smf, fu 3. */
+REEVE_MUST_CHECK enum reeve_rc filter_check(const struct filter *f, struct slice *why);
 
 /* Does r match? `discovery`: "*" in attribute values is a wildcard. Memory for scratch from a. */
 bool filter_match(const struct filter *f, struct arena *a, struct st_tx *tx, const struct res *r, bool discovery);
