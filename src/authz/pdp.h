@@ -36,7 +36,8 @@ struct policy;   /* compiled <accessControlPolicy>; see policy.h */
 enum policy_part { POLICY_PV, POLICY_PVS };
 
 /* Why a rule did not match; the first failing test in this order. */
-enum pdp_miss { PDP_MATCH, PDP_OP, PDP_AUTHN, PDP_ORIGINATOR, PDP_OBJECT, PDP_TIME, PDP_ADDRESS, PDP_LOCATION };
+enum pdp_miss { PDP_MATCH, PDP_OP, PDP_AUTHN, PDP_ORIGINATOR, PDP_OBJECT, PDP_TIME, PDP_ADDRESS, PDP_LOCATION,
+		PDP_UNREADABLE /* the rule is malformed; only stored data of another version can be */ };
 
 /* Told about each rule that is tried, in order; for `reeve explain`. */
 struct pdp_trace {

@@ -16,7 +16,7 @@ struct policy_options {
 };
 
 /* Checks beyond the data model for pv or pvs at `i` (m2m:setOfAcrs), AUTHZ-037 to 048. RC_INVALID (-> 4000) or RC_UNSUPPORTED (-> 5001);
- * *why names the place and what to change. */
+ * *why names the place below pv or pvs ("acr[0].acop must be ...") and what to change. Needs no model_check before it. */
 REEVE_MUST_CHECK enum reeve_rc policy_check(const struct policy_options *o, const struct json *j, uint32_t i, struct arena *a, struct slice *why);
 
 /* Canonical ids of the members of the group `id` (an acor entry that may be one): fills *ids from arena; RC_NOTFOUND when id is no local group. */
@@ -34,11 +34,14 @@ struct slice policy_rule_text(const struct policy *p, enum policy_part part, uns
 /* Cache: policies by ordinal, valid for the snapshot they were compiled from as long as no policy or group changed
  * after it. `changed` is the number of the last commit that changed one (kept by the core, published before that commit). */
 struct policy_cache;
+/* NULL when memory is out. One thread at a time. A writer whose transaction changes a policy or group clears its cache. */
 struct policy_cache *policy_cache_new(size_t max_policies);
 void policy_cache_free(struct policy_cache *c);
-/* NULL when not there or stale for `snapshot`. */
+/* NULL when not there or stale for `snapshot`: valid iff both snapshots are not older than `changed`, or are the same. */
 const struct policy *policy_cache_get(struct policy_cache *c, uint64_t n, uint64_t snapshot, uint64_t changed);
-/* Takes p. The pointer stays valid until the next policy_cache_put or _clear. Evicts the least recently used. */
+/* Takes p, which may be NULL (nothing happens). Evicts the least recently used. A pointer got from the cache stays valid for at least the next
+ * POLICY_CACHE_GRACE calls of policy_cache_put, so that the policies of one decision may be collected first; not after _clear. */
+enum { POLICY_CACHE_GRACE = 256 };
 void policy_cache_put(struct policy_cache *c, uint64_t n, uint64_t snapshot, struct policy *p);
 void policy_cache_clear(struct policy_cache *c);
 

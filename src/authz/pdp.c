@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision: rules one after the other, the cheapest tests first, until one matches.
+ *
+ * Each rule is judged alone, so parts of different rules never combine (AUTHZ-060). A test that cannot be carried out
+ * for want of a fact fails. Nothing here allocates, waits or reads a clock. */
+#include "authz/policy_int.h"
+
+static bool in_set(const struct id_set *s, uint64_t hash, struct slice who)
+{
+	uint32_t from = 0, n = s->n;
+
+	while (n > 8) { /* everything before `from` is smaller than hash; the first equal one is in [from, from + n] */
+		uint32_t half = n / 2;
+		if (s->hash[from + half - 1] < hash) {
+			from += half;
+			n -= half;
+		} else {
+			n = half;
+		}
+	}
+	for (uint32_t i = from; i < s->n && s->hash[i] <= hash; i++)
+		if (s->hash[i] == hash && slice_eq(s->id[i], who))
+			return true;
+	return false;
+}
+
+static bool in_domain(struct slice domain, struct slice who)
+{
+	return who.n > domain.n && who.p[domain.n] == '/' && memcmp(who.p, domain.p, domain.n) == 0;
+}
+
+static bool originator_ok(const struct rule *r, const struct facts *f)
+{
+	if (r->all || in_set(&r->exact, f->who_hash, f->who))
+		return true;
+	for (uint32_t i = 0; i < r->n_domains; i++)
+		if (in_domain(r->domain[i], f->who))
+			return true;
+	for (uint32_t i = 0; i < r->n_globs && f->who.n <= ORIGINATOR_MAX; i++)
+		if (policy_glob(r->glob[i], f->who))
+			return true;
+	for (uint32_t i = 0; i < r->n_roles; i++)
+		for (size_t k = 0; k < f->n_roles; k++)
+			if (slice_eq(r->role[i], f->roles[k]))
+				return true;
+	return false;
+}
+
+static bool detail_ok(const struct detail *d, const struct facts *f)
+{
+	if (d->ty >= 0 && d->ty != f->target_ty)
+		return false;
+	if (d->has_cnd && (f->target_cnd.n == 0 || !slice_eq(d->cnd, f->target_cnd)))
+		return false;
+	if (d->mgd >= 0 && d->mgd != f->target_mgd)
+		return false;
+	for (uint32_t i = 0; i < d->n_child; i++)
+		if (d->child[i] == f->child_ty)
+			return true;
+	return false;
+}
+
+/* acod speaks of Create only (AUTHZ-104). */
+static bool object_ok(const struct rule *r, const struct facts *f)
+{
+	if (r->n_details == 0 || f->op != ACOP_CREATE)
+		return true;
+	for (uint32_t i = 0; i < r->n_details; i++)
+		if (detail_ok(&r->detail[i], f))
+			return true;
+	return false;
+}
+
+static bool time_ok(const struct context *c, const struct facts *f)
+{
+	for (uint32_t i = 0; i < c->n_windows; i++)
+		if (text_schedule_match(&c->window[i], &f->time))
+			return true;
+	return c->n_windows == 0;
+}
+
+static void derive_ip(struct derived *d, const struct facts *f)
+{
+	if (d->have_ip)
+		return;
+	d->hi = d->lo = 0;
+	for (int i = 0; i < 8; i++) {
+		d->hi = d->hi << 8 | f->ip[i];
+		d->lo = d->lo << 8 | f->ip[8 + i];
+	}
+	d->v4 = d->hi == 0 && d->lo >> 32 == 0xffff;
+	d->have_ip = true;
+}
+
+static bool address_ok(const struct context *c, const struct facts *f, struct derived *d)
+{
+	if (c->n_nets == 0)
+		return true;
+	if (!f->ip_known)
+		return false;
+	derive_ip(d, f);
+	for (uint32_t i = 0; i < c->n_nets; i++) {
+		const struct net *n = &c->net[i];
+		if ((d->hi & n->mask_hi) == n->hi && (d->lo & n->mask_lo) == n->lo && d->v4 == n->v4)
+			return true;
+	}
+	return false;
+}
+
+static bool in_circle(const struct circle *c, const struct facts *f, struct derived *d)
+{
+	double dx, dy, dz;
+
+	if (!f->position_known)
+		return false;
+	if (!d->have_place)
+		policy_vector(f->latitude, f->longitude, &d->x, &d->y, &d->z);
+	d->have_place = true;
+	dx = c->x - d->x;
+	dy = c->y - d->y;
+	dz = c->z - d->z;
+	return dx * dx + dy * dy + dz * dz <= c->chord2; /* false for a position that is no number */
+}
+
+static bool location_ok(const struct context *c, const struct facts *f, struct derived *d)
+{
+	if (c->circle)
+		return in_circle(c->circle, f, d);
+	for (uint32_t i = 0; i < c->n_countries; i++)
+		if (c->country[i][0] == f->country[0] && c->country[i][1] == f->country[1])
+			return true;
+	return c->n_countries == 0;
+}
+
+enum pdp_miss pdp_context(const struct context *c, const struct facts *f, struct derived *d)
+{
+	if (!time_ok(c, f))
+		return PDP_TIME;
+	if (!address_ok(c, f, d))
+		return PDP_ADDRESS;
+	return location_ok(c, f, d) ? PDP_MATCH : PDP_LOCATION;
+}
+
+/* The miss of the context that got furthest: the one that says most. */
+static enum pdp_miss contexts(const struct rule *r, const struct facts *f, struct derived *d)
+{
+	enum pdp_miss best = PDP_MATCH;
+
+	for (uint32_t i = 0; i < r->n_contexts; i++) {
+		enum pdp_miss m = pdp_context(&r->context[i], f, d);
+		if (m == PDP_MATCH)
+			return PDP_MATCH;
+		if (m > best)
+			best = m;
+	}
+	return best;
+}
+
+enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d)
+{
+	if (r->unreadable)
+		return PDP_UNREADABLE;
+	if (!(r->ops & f->op))
+		return PDP_OP;
+	if (r->acaf && !f->authenticated)
+		return PDP_AUTHN;
+	if (!originator_ok(r, f))
+		return PDP_ORIGINATOR;
+	if (!object_ok(r, f))
+		return PDP_OBJECT;
+	return contexts(r, f, d);
+}
+
+static const struct rules no_rules; /* of a policy that could not be had (AUTHZ-106) */
+
+bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,
+		const struct pdp_trace *trace, size_t *which, unsigned *index)
+{
+	struct derived d = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct rules *rules = policies[i] ? &policies[i]->part[part] : &no_rules;
+		for (uint32_t k = 0; k < rules->n; k++) {
+			enum pdp_miss m = pdp_rule(&rules->rule[k], f, &d);
+			if (trace)
+				trace->rule(trace->ctx, policies[i], k, m);
+			if (m != PDP_MATCH)
+				continue;
+			if (which)
+				*which = i;
+			if (index)
+				*index = k;
+			return true;
+		}
+	}
+	return false;
+}
