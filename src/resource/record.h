@@ -29,8 +29,12 @@ struct res_key {
 
 enum rec_flags {
 	REC_ACPI = 1,       /* acpi is set: the default policy is off even when every link dangles */
-	REC_ODD_NAMES = 2,  /* a child was given a name that reads like a generated one */
 	REC_NO_RETRIEVE = 4 /* container: disableRetrieval is true */
+};
+/* Kept by the tree alone; callers hand back whatever they read. */
+enum rec_marks {
+	TREE_ODD_NAMES = 1, /* a child was given a name that reads like a generated one */
+	TREE_TIED = 2       /* a child was inserted that expires with this resource: it has no entry in ST_DUE */
 };
 
 struct rec_head {
@@ -42,11 +46,14 @@ struct rec_head {
 	uint64_t cs;            /* contentSize of an instance */
 	uint32_t n_subs;        /* <subscription> children */
 	uint32_t n_children;    /* other children than instances */
-	uint16_t ty, flags;
+	uint32_t text_len;
+	uint16_t ty;
 	uint16_t n_acps;        /* linked policies on this CSE that existed when linked */
 	uint16_t creator_len, rn_len, ri_len;
-	uint32_t text_len;
+	uint8_t flags;
+	uint8_t marks;          /* last: tree_touch leaves it as it is */
 };
+_Static_assert(sizeof(struct rec_head) == 112, "a record has no padding");
 
 /* A record seen in place: valid as long as the slice it was read from. */
 struct res {
@@ -65,6 +72,8 @@ static inline struct slice res_ri(const struct res *r)
 	return slice_of(r->text.p + 6 + r->h.rn_len + 8, r->h.ri_len);
 }
 static inline const struct model_res *res_model(const struct res *r) { return model_by_ty(r->h.ty); }
+/* Types whose resources are instances: contentInstance, timeSeriesInstance. */
+static inline bool res_ty_is_instance(int32_t ty) { return ty == 4 || ty == 30; }
 static inline bool res_is_instance(const struct res *r) { return r->key.n & RES_INSTANCE; }
 static inline struct res_key res_parent_key(const struct res *r)
 {
@@ -78,7 +87,11 @@ struct res_key res_key_read(const char in[RES_KEY_LEN]);
 size_t res_id_write(struct res_key k, char out[RES_ID_MAX]);
 bool res_id_read(struct slice s, struct res_key *out);
 
-/* All attributes of r as JSON members without the braces: the text, then lt, et, and st, cni, cbs where the type has them. */
+/* JSON text of one attribute kept in the text; p == NULL when it is not there. */
+struct slice res_member(const struct res *r, struct slice sn);
+
+/* All attributes of r as JSON members without the braces: the text, then lt, et (unless it is USEC_NEVER),
+ * and st, cni, cbs where the type has them; instances have their st in the text. */
 void res_render(struct buf *b, const struct res *r);
 /* {"m2m:cnt":{...}} */
 void res_render_rooted(struct buf *b, const struct res *r);

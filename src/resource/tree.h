@@ -26,13 +26,16 @@ bool tree_below(struct st_tx *tx, const struct res *r, uint64_t ancestor);
 /* Structured CSE-relative address "cse/a/b" appended to b. */
 REEVE_MUST_CHECK enum reeve_rc tree_path(struct st_tx *tx, const struct res *r, struct buf *b);
 
-/* Walk the children of a parent in key order: all (ty 0), of one type, or only/except instances. */
+/* Walk the children of a parent in key order: all (ty 0), of one type, or only/except instances. A writer may change
+ * the tree between two steps, the child it stands on included; it must not keep views over a change. */
 struct tree_iter {
 	struct st_cursor c;
 	struct st_tx *tx;
 	uint64_t parent;
 	int32_t ty;       /* 0: all */
-	bool open, by_type, instances_only, no_instances;
+	struct res_key last; /* where we are, to find the place again after a change */
+	uint64_t changes;
+	bool begun, by_type, instances_only, no_instances;
 };
 enum tree_walk { TREE_ALL, TREE_NO_INSTANCES, TREE_INSTANCES };
 REEVE_MUST_CHECK enum reeve_rc tree_children(struct st_tx *tx, uint64_t parent, enum tree_walk what, struct tree_iter *it);
@@ -42,7 +45,15 @@ void tree_end(struct tree_iter *it);
 
 /* Candidates from an index over the whole tree, in no promised order; the caller checks the subtree (tree_below). Labels
  * are compared on the record, so a hash collision is never seen. */
-struct tree_find { struct st_cursor c; struct st_tx *tx; struct slice label; int32_t ty; char prefix[10]; uint8_t prefix_len; };
+struct tree_find {
+	struct st_cursor c;
+	struct st_tx *tx;
+	struct slice label;   /* must live as long as the search */
+	char prefix[10], last[26];
+	uint8_t prefix_len;
+	bool begun;
+	uint64_t changes;
+};
 REEVE_MUST_CHECK enum reeve_rc tree_find_label(struct st_tx *tx, struct slice label, struct tree_find *f);
 REEVE_MUST_CHECK enum reeve_rc tree_find_type(struct st_tx *tx, int32_t ty, struct tree_find *f); /* not for instances */
 enum reeve_rc tree_find_next(struct tree_find *f, struct res *out);
@@ -52,7 +63,7 @@ void tree_find_end(struct tree_find *f);
 
 /* What a new or changed resource consists of. */
 struct res_new {
-	struct rec_head h;         /* ty, times, counters, flags; lengths and grandparent are filled in by the tree */
+	struct rec_head h;         /* ty, times, counters, flags; lengths, marks and grandparent are filled in by the tree */
 	struct slice name;         /* given by the client, or empty: the generated id becomes the name */
 	struct slice stem;         /* <AE>: the ri and the alias; else empty */
 	struct slice ri;           /* <CSEBase>: its ri; else empty */
@@ -67,15 +78,19 @@ struct tree_seq { uint64_t next; };
 REEVE_MUST_CHECK enum reeve_rc tree_seq_load(struct st_tx *tx, struct tree_seq *seq);
 REEVE_MUST_CHECK enum reeve_rc tree_seq_save(struct st_tx *tx, const struct tree_seq *seq);
 
-/* Insert below `parent` (parent->h.n_children, n_subs, ... are adjusted by the caller through tree_touch).
- * RC_EXISTS when the name is taken. *out views the new record. */
+/* Insert below `parent`, NULL for <CSEBase>, whose counters (n_children, n_subs, cni, ...) are adjusted by the caller through
+ * tree_touch. RC_EXISTS when the name or the stem is taken. RC_INVALID when a name, stem or ri could not stand in an address or
+ * a list is too long. RC_FULL also when only removals find room (st_tight): this transaction is not spoilt then. *out views
+ * the new record. */
 REEVE_MUST_CHECK enum reeve_rc tree_insert(struct st_tx *tx, struct tree_seq *seq, const struct res *parent,
 					   const struct res_new *nw, struct res *out);
-/* Write back a changed head of the same length (counters, times): r->h as the caller changed it. */
+/* Write back a changed head (counters, lt, flags): r->h as the caller changed it. Lengths and et must be as they were; tree_replace
+ * changes those. */
 REEVE_MUST_CHECK enum reeve_rc tree_touch(struct st_tx *tx, const struct res *r);
-/* Replace everything changeable: attrs, acps, labels, times. Index entries follow. *out views the new record. */
+/* Replace everything changeable: attrs, acps, labels, creator, and the head but for ty, ct and what belongs to the tree. Name,
+ * identifiers and place stay. Index entries follow. *out views the new record. */
 REEVE_MUST_CHECK enum reeve_rc tree_replace(struct st_tx *tx, const struct res *old, const struct res_new *nw, struct res *out);
-/* Remove r itself and its index entries. Descendants are not reachable any more, and are entered in the trash when there are any. */
+/* Remove r itself and its index entries (for an instance with children, h.n_children or n_subs must be true). Descendants are not reachable any more, and are entered in the trash when there are any. */
 REEVE_MUST_CHECK enum reeve_rc tree_remove(struct st_tx *tx, const struct res *r);
 
 /* Remove up to `budget` descendants of trashed subtrees; `each` is called before a record goes (events, hooks).
@@ -84,7 +99,13 @@ typedef enum reeve_rc (*tree_each)(void *ctx, const struct res *r);
 REEVE_MUST_CHECK enum reeve_rc tree_sweep(struct st_tx *tx, size_t budget, tree_each each, void *ctx, bool *more);
 /* The earliest moment at which something expires; USEC_NEVER when nothing does. */
 usec tree_next_due(struct st_tx *tx);
-/* Call `each` for up to `budget` resources whose et is at or before now; it removes them (tree_remove) or leaves them. */
+/* Call `each` for up to `budget` resources whose et is at or before now; it removes them (tree_remove) or leaves them, and then is asked
+ * again a minute later.
+ *
+ * ST_DUE has an entry only for a resource that expires before its parent; the others go with it. When a parent
+ * gets another et by an Update, the children that would have gone with it need a look at the old time: the entry at the old time
+ * stays, as a hint. When a hint is due, the children of its resource are looked at: what has expired is given to `each`, what expires
+ * before its parent now gets an entry of its own. */
 REEVE_MUST_CHECK enum reeve_rc tree_due(struct st_tx *tx, usec now, size_t budget, tree_each each, void *ctx, bool *more);
 
 /* Labels of r, unescaped, from its text; *out from a. */

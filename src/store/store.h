@@ -54,17 +54,30 @@ REEVE_MUST_CHECK enum reeve_rc st_begin(struct store *s, struct st_tx **out);
 /* Durable when RC_OK. On failure nothing of it happened, the transaction is gone, and `st_why` says why. */
 REEVE_MUST_CHECK enum reeve_rc st_commit(struct st_tx *tx);
 void st_abort(struct st_tx *tx);
-/* Text for the last failure of this store, e.g. "No space left on device". */
+/* Text for the last failure of this store, e.g. "No space left on device". The text is the calling thread's own copy. */
 const char *st_why(const struct store *s);
+
+/* After a failed commit the engine may be beyond further use. Reading goes on, and st_begin works again as soon as the
+ * cause has gone away and every reader has released the snapshot it held at the time of the failure; until then it
+ * returns RC_IO. */
+
+/* Little room is left: what would make the store grow is to be refused (RC_FULL), so that removals still find room. */
+bool st_tight(const struct st_tx *tx);
 
 /* Number of the snapshot (reader) or of the state being written (writer): grows with each commit. */
 uint64_t st_version(const struct st_tx *tx);
+/* Changes made so far through a writer; 0 for a reader. A cursor positioned before a change must seek again. */
+uint64_t st_changes(const struct st_tx *tx);
+/* Number of entries of a table; cheap. */
+uint64_t st_entries(struct st_tx *tx, enum st_table t);
 
 REEVE_MUST_CHECK enum reeve_rc st_get(struct st_tx *tx, enum st_table t, struct slice key, struct slice *value);
 /* Insert or replace. */
 REEVE_MUST_CHECK enum reeve_rc st_put(struct st_tx *tx, enum st_table t, struct slice key, struct slice value);
 /* Insert or replace n bytes that the caller fills in at *room before its next call on tx. */
 REEVE_MUST_CHECK enum reeve_rc st_reserve(struct st_tx *tx, enum st_table t, struct slice key, size_t n, void **room);
+/* Overwrite n bytes at offset `at` of an existing value, which keeps its length. */
+REEVE_MUST_CHECK enum reeve_rc st_patch(struct st_tx *tx, enum st_table t, struct slice key, size_t at, const void *p, size_t n);
 /* RC_NOTFOUND when there is none. */
 REEVE_MUST_CHECK enum reeve_rc st_del(struct st_tx *tx, enum st_table t, struct slice key);
 
@@ -73,7 +86,7 @@ struct st_cursor { void *impl; struct slice key, value; };
 REEVE_MUST_CHECK enum reeve_rc st_cursor_open(struct st_tx *tx, enum st_table t, struct st_cursor *c);
 void st_cursor_close(struct st_cursor *c);
 /* Each sets c->key and c->value, or returns RC_NOTFOUND at the end. */
-enum reeve_rc st_seek(struct st_cursor *c, struct slice key);   /* first entry >= key */
+enum reeve_rc st_seek(struct st_cursor *c, struct slice key);   /* first entry >= key; of all when key is empty */
 enum reeve_rc st_seek_before(struct st_cursor *c, struct slice key); /* last entry < key */
 enum reeve_rc st_next(struct st_cursor *c);
 enum reeve_rc st_prev(struct st_cursor *c);
