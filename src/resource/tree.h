@@ -79,7 +79,7 @@ REEVE_MUST_CHECK enum reeve_rc tree_seq_load(struct st_tx *tx, struct tree_seq *
 REEVE_MUST_CHECK enum reeve_rc tree_seq_save(struct st_tx *tx, const struct tree_seq *seq);
 
 /* Insert below `parent`, NULL for <CSEBase>, whose counters (n_children, n_subs, cni, ...) are adjusted by the caller through
- * tree_touch. RC_EXISTS when the name or the stem is taken. RC_INVALID when a name, stem or ri could not stand in an address or
+ * tree_touch; it was read in this transaction after the last insert below it. RC_EXISTS when the name or the stem is taken. RC_INVALID when a name, stem or ri could not stand in an address or
  * a list is too long. RC_FULL also when only removals find room (st_tight): this transaction is not spoilt then. *out views
  * the new record. */
 REEVE_MUST_CHECK enum reeve_rc tree_insert(struct st_tx *tx, struct tree_seq *seq, const struct res *parent,

@@ -80,13 +80,6 @@ static bool plain(struct slice s)
 	return true;
 }
 
-static char *add(char *p, struct slice s)
-{
-	if (s.n)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
 /* The bytes of a record in *value, malloc'ed. */
 static enum reeve_rc assemble(const struct parts *f, struct slice *value)
 {
@@ -152,11 +145,17 @@ static enum reeve_rc store_record(struct st_tx *tx, struct res_key key, struct s
 	return res_view(key, slice_of(room, value.n), out);
 }
 
-/* Set marks in the stored head of a resource. */
-static enum reeve_rc set_marks(struct st_tx *tx, struct res_key key, uint8_t marks)
+/* Set a mark in the stored head of a resource, whose caller's copy may be older than other marks. */
+static enum reeve_rc set_mark(struct st_tx *tx, struct res_key key, uint8_t mark)
 {
 	struct tkey k;
+	struct res now;
+	uint8_t marks;
+	enum reeve_rc rc = tree_get(tx, key, &now);
 
+	if (rc != RC_OK)
+		return rc;
+	marks = now.h.marks | mark;
 	tkey_res(&k, key);
 	return st_patch(tx, ST_RES, tkey_slice(&k), offsetof(struct rec_head, marks), &marks, 1);
 }
@@ -214,7 +213,7 @@ static enum reeve_rc due_enter(struct st_tx *tx, struct res_key key, usec et, co
 		return tree_due_add(tx, key, et);
 	if (parent->h.marks & TREE_TIED)
 		return RC_OK;
-	return set_marks(tx, parent->key, parent->h.marks | TREE_TIED);
+	return set_mark(tx, parent->key, TREE_TIED);
 }
 
 static enum reeve_rc index_names(struct st_tx *tx, const struct parts *f)
@@ -350,7 +349,7 @@ enum reeve_rc tree_insert(struct st_tx *tx, struct tree_seq *seq, const struct r
 	up = *parent; /* its text is not looked at after the first change */
 	rc = insert(tx, &up, &f, out);
 	if (rc == RC_OK && odd) {
-		rc = set_marks(tx, parent->key, parent->h.marks | TREE_ODD_NAMES);
+		rc = set_mark(tx, parent->key, TREE_ODD_NAMES);
 		if (rc == RC_OK)
 			rc = tree_get(tx, f.key, out);
 	}
@@ -367,20 +366,15 @@ enum reeve_rc tree_touch(struct st_tx *tx, const struct res *r)
 	return st_patch(tx, ST_RES, tkey_slice(&k), 0, &r->h, offsetof(struct rec_head, marks));
 }
 
-/* The due entries of a resource whose et changes from old->h.et to et. *marks loses TREE_TIED when a hint takes over. */
-static enum reeve_rc due_move(struct st_tx *tx, const struct res *old, usec et, uint8_t *marks)
+/* The due entries of a resource whose et changes from old->h.et to et. A hint takes over from TREE_TIED. */
+static enum reeve_rc due_move(struct st_tx *tx, const struct res *old, usec et)
 {
 	struct res parent;
 	enum reeve_rc rc;
 
 	if (et == old->h.et)
 		return RC_OK;
-	if (*marks & TREE_TIED) {
-		rc = tree_due_hint(tx, old->key, old->h.et);
-		*marks &= (uint8_t)~TREE_TIED;
-	} else {
-		rc = tree_due_remove(tx, old->key, old->h.et);
-	}
+	rc = old->h.marks & TREE_TIED ? tree_due_hint(tx, old->key, old->h.et) : tree_due_remove(tx, old->key, old->h.et);
 	if (rc != RC_OK || old->key.parent == 0)
 		return rc;
 	rc = tree_parent(tx, old, &parent);
@@ -412,11 +406,11 @@ enum reeve_rc tree_replace(struct st_tx *tx, const struct res *old, const struct
 		f.pi = res_ri(&parent);
 	}
 	if (now.h.et != h.et && h.marks & TREE_TIED)
-		h.marks &= (uint8_t)~TREE_TIED; /* the hint that due_move leaves stands for them */
+		h.marks &= (uint8_t)~TREE_TIED; /* due_move leaves a hint */
 	rc = assemble(&f, &value);
 	if (rc != RC_OK)
 		return rc;
-	rc = due_move(tx, &now, h.et, &(uint8_t){ now.h.marks });
+	rc = due_move(tx, &now, h.et);
 	if (rc == RC_OK)
 		rc = tree_get(tx, old->key, &now);
 	if (rc == RC_OK)

@@ -181,6 +181,8 @@ enum reeve_rc st_begin(struct store *s, struct st_tx **out)
 	tx->failed = RC_OK;
 	tx->changes = 0;
 	tx->tight = little_room(s, g);
+	if (tx->tight)
+		(void)st_fail(s, "little room is left, only removals are done", ENOSPC);
 	*out = tx;
 	return RC_OK;
 }

@@ -84,7 +84,7 @@ static enum reeve_rc take_lock(struct store *s, char why[256])
 	snprintf(file, sizeof(file), "%s/lock", s->path);
 	s->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0) {
-		snprintf(why, 256, "%s: %s", file, strerror(errno));
+		snprintf(why, 256, "%.200s/lock: %s", s->path, strerror(errno));
 		return errno == ENOSPC || errno == EDQUOT ? RC_FULL : RC_IO;
 	}
 	if (s->o.read_only) {
