@@ -32,6 +32,7 @@ struct filter {
 	int64_t lim, lvl, ofst; /* -1 not given */
 	struct slice arp;
 	bool any;              /* at least one matching condition */
+	usec now;              /* set before matching: children past their et do not count */
 };
 
 void filter_init(struct filter *f);
