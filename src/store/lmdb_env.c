@@ -82,7 +82,7 @@ static enum reeve_rc take_lock(struct store *s, char why[256])
 	ssize_t n;
 
 	snprintf(file, sizeof(file), "%s/lock", s->path);
-	s->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	s->lock_fd = open(file, O_RDWR | O_CLOEXEC | (s->o.read_only ? 0 : O_CREAT), 0600);
 	if (s->lock_fd < 0) {
 		snprintf(why, 256, "%.200s/lock: %s", s->path, strerror(errno));
 		return errno == ENOSPC || errno == EDQUOT ? RC_FULL : RC_IO;
