@@ -32,7 +32,9 @@ struct filter {
 	int64_t lim, lvl, ofst; /* -1 not given */
 	struct slice arp;
 	bool any;              /* at least one matching condition */
-	usec now;              /* set before matching: children past their et do not count */
+	/* set before matching */
+	usec now;              /* children past their et do not count */
+	uint64_t *looks;       /* how many children may be looked at in all; counts down; NULL: no limit in all */
 };
 
 void filter_init(struct filter *f);

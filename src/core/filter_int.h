@@ -13,6 +13,9 @@ enum {
 	FILTER_TERMS = 32,        /* conditions in a contentFilterQuery, values of an IN list */
 };
 
+/* What it costs to look at a resource, in units of discovery_visits: one, and one more for each 4 KiB. */
+#define FILTER_COST(r) (1u + (uint64_t)(r)->h.text_len / 4096)
+
 /* Matching conditions, for callers that know already that one holds. */
 enum filter_cond { FC_LBL = 1, FC_TY = 2, FC_CLBL = 4 };
 

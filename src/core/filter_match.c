@@ -211,6 +211,21 @@ static const struct res *parent(struct match *m)
 	return m->have_up ? &m->up : NULL;
 }
 
+/* The looks that a child costs, or false when none are left. */
+static bool look(const struct filter *f, const struct res *child)
+{
+	uint64_t cost = FILTER_COST(child);
+
+	if (!f->looks)
+		return true;
+	if (*f->looks < cost) {
+		*f->looks = 0;
+		return false;
+	}
+	*f->looks -= cost;
+	return true;
+}
+
 /* Some child that lives has a label, an attribute, or (neither given) just is there: `ty` 0 for any type. */
 static bool child_matches(struct match *m, int32_t ty, const struct filter_list *labels, bool attrs)
 {
@@ -221,6 +236,8 @@ static bool child_matches(struct match *m, int32_t ty, const struct filter_list 
 	if (ty ? tree_children_of_type(m->tx, m->r->key.n, ty, &it) : tree_children(m->tx, m->r->key.n, TREE_ALL, &it))
 		return false;
 	for (int seen = 0; !found && seen < FILTER_CHILDREN && tree_next(&it, &child) == RC_OK; seen++) {
+		if (!look(m->f, &child))
+			break;
 		if (child.h.et <= m->f->now)
 			continue;
 		found = labels ? labels_match(m, &child, labels) : !attrs || attrs_match(m, &child, m->f->catr, m->f->n_catr);
