@@ -36,6 +36,8 @@ enum model_base {
 	MB_COMPLEX,    /* object with `members` */
 	MB_CONTENT,    /* object with exactly one member (primitiveContent, representation) */
 	MB_ANY,        /* anything but null */
+	MB_SIMPLE,     /* string, number or boolean */
+	MB_JWS, MB_JWE, MB_JWT, /* compact serialization: three parts, five parts, either */
 };
 
 struct model_type {
@@ -45,6 +47,7 @@ struct model_type {
 	uint8_t min_items;    /* for lists; 0 = may be empty */
 	uint8_t max_items;    /* 0 = no limit beyond configuration */
 	bool choice;          /* complex: exactly one member */
+	bool zero;            /* MB_EVENTCAT: 0 (default) too */
 	uint16_t n;           /* entries of the table below that applies */
 	const struct model_member *members; /* MB_COMPLEX */
 	const int32_t *enumeration;         /* MB_ENUM, ascending */
@@ -63,7 +66,7 @@ enum model_opt { MODEL_NP, MODEL_O, MODEL_M };
 struct model_attr {
 	const char *sn, *name;
 	const struct model_type *type;
-	bool many;            /* "(L)" or maxOccurs > 1 and type is not itself a list */
+	bool many;            /* maxOccurs > 1 and type is not itself a list */
 	bool single;          /* multiplicity 1 or 1(L): cannot be removed */
 	uint8_t create, update; /* enum model_opt */
 	uint8_t annc;         /* 'N' not, 'O' optionally, 'M' always announced */
@@ -78,7 +81,7 @@ struct model_child {
 };
 
 struct model_res {
-	int32_t ty;           /* type number; 0 for types without */
+	int32_t ty;           /* type number; of virtual types that of m2m:memberType; 0 for types without */
 	const char *name;     /* "container" */
 	const char *sn;       /* "cnt" */
 	const char *root;     /* "m2m:cnt" */
@@ -86,10 +89,12 @@ struct model_res {
 	bool acpi;            /* has accessControlPolicyIDs */
 	bool state_tag;       /* has stateTag */
 	bool creator;         /* has creator */
+	bool custom;          /* further attributes are named by a specialization (mgmtObj, flexContainer) */
 	int16_t refuse[6];    /* by operation 1..5: 0, or the rsc that refuses it */
 	uint16_t n_attrs, n_children;
 	const struct model_attr *attrs;
 	const struct model_child *children;
+	const uint8_t *index; /* private to model_attr */
 	const char *clause;   /* TS-0004 */
 };
 
