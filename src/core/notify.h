@@ -14,10 +14,14 @@
 enum notify_event { NE_UPDATE = 1, NE_DELETE, NE_CHILD_CREATE, NE_CHILD_DELETE, NE_RETRIEVE_EMPTY, NE_TRIGGER, NE_BLOCKING_UPDATE, NE_MISSING_DATA };
 
 /* Something happened to `about` (the child for events 3 and 4) whose subscriptions hang under `at`. `changed`: JSON members
- * (without braces) with the attributes an Update changed, for nct 2 and for `atr`. Writer only; does nothing when at has no subscriptions. */
+ * (without braces) with the attributes an Update changed, for nct 2 and for `atr`; for events 6 and 8 the members of m2m:tgp and
+ * m2m:tsn. Writer only; does nothing when at has no subscriptions. Views into the store (at, about too) are stale afterwards. */
 REEVE_MUST_CHECK enum reeve_rc notify_happened(struct exec *x, enum notify_event ev, const struct res *at, const struct res *about, struct slice changed);
-/* operationMonitor: r addressed `at` and was permitted or refused. Called from the writer after every request that addresses a resource with om subscriptions. */
+/* operationMonitor: r addressed `at` and was permitted or refused. Called from the writer after every request that addresses a resource
+ * with subscriptions. */
 REEVE_MUST_CHECK enum reeve_rc notify_operation(struct exec *x, const struct res *at, const struct req *r);
+/* The same for a Retrieve (or a refused request) that was answered from a snapshot, on any loop; also event 5. Cheap when at has no subscriptions. */
+void notify_retrieved(struct exec *x, const struct res *at, const struct req *r);
 
 /* Hooks of <subscription> and <schedule> under it: core/types/sub.c registers them (types.h). */
 extern const struct type_hooks type_subscription;
@@ -25,14 +29,26 @@ extern const struct type_hooks type_subscription;
 extern const struct type_hooks type_schedule, type_notification_target_mgmt_policy_ref, type_notification_target_policy, type_policy_deletion_rules;
 
 /* Before an Update or Delete of res is given to the writer, and before a Create <subscription>: does it have to wait for somebody (blocking update,
- * subscription verification)? RC_OK: go on. RC_AGAIN: r is parked; notify_ or outbound completion resumes it with core_resume. RC_REFUSED: recorded.
+ * subscription verification, Delete of ntsr under action 3)? RC_OK: go on. RC_AGAIN: r is parked; core_resume follows. RC_REFUSED: recorded.
  * Runs on the hub, with a snapshot in x. */
 enum reeve_rc notify_prelude(struct exec *x, struct req *r, const struct target *t);
+
+/* Notify to an <AE> (re-targeted, CORE-203, 204) or to <CSEBase> (CORE-205), authorized before. On the hub; ends with core_resume. t->res: only
+ * its key and head are used. */
+void notify_retarget(struct core *c, struct req *r, const struct target *t);
+/* The access decision for a Notify that is a subscription verification (vrq): 4101, 5205 or 2000, the answer stands in r then. RC_AGAIN:
+ * r is something else, the usual decision applies. */
+REEVE_MUST_CHECK enum reeve_rc notify_verification(struct exec *x, struct req *r, const struct res *target);
+
+/* Delete of notificationTargetSelfReference: the Originator leaves the targets of `sub` (CORE-196). Writer only. */
+REEVE_MUST_CHECK enum reeve_rc notify_target_leaves(struct exec *x, struct req *r, const struct res *sub);
 
 /* A <subscription> is about to go: deletion notice (sud) to su and acrs, outbox entries dropped. */
 REEVE_MUST_CHECK enum reeve_rc notify_sub_deleted(struct exec *x, const struct res *sub);
 /* Its attributes changed (pn, ln, ...): kept notifications follow. */
 REEVE_MUST_CHECK enum reeve_rc notify_sub_updated(struct exec *x, const struct res *sub);
+/* Enter a notice about sub for `targets` (JSON array); members: of m2m:sgn besides sur. Writer only. */
+REEVE_MUST_CHECK enum reeve_rc notify_notice(struct exec *x, const struct res *sub, struct slice targets, struct slice members);
 
 /* The notifier on the hub. */
 struct notifier;

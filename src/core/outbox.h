@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The outbox: notifications that are due and not yet delivered, and what happened to their subscriptions, in one order.
+ *
+ * Key: sequence, key of the subscription (each 8 bytes, big-endian). Sequences come from the counter of ordinals, so an entry written later
+ * sorts later, and the notifier reads what is new as the end of the table. An entry is complete in itself: it
+ * names its targets and holds the content, so that it can be delivered after its subscription changed or went. */
+#ifndef REEVE_CORE_OUTBOX_H
+#define REEVE_CORE_OUTBOX_H
+
+#include "core/exec.h"
+
+enum outbox_kind {
+	OB_EVENT = 1, /* a notification under the policies of its subscription */
+	OB_NOTICE,    /* to be sent at once: deletion notices, requests for removal of a target */
+	OB_UPDATED,   /* no message: the subscription or its schedule changed */
+	OB_DELETED,   /* no message: the subscription is gone */
+};
+enum outbox_flags {
+	OB_PLAIN = 1,      /* no policy of the subscription could have held it back */
+	OB_SURVIVES = 2,   /* delivered even when the subscription was deleted: event 2, notices */
+	OB_KEEP_PLAIN = 4, /* OB_DELETED: went with its parent, so plain entries are still delivered */
+};
+enum { OUTBOX_KEY_LEN = 24 };
+
+struct outbox_entry {
+	uint64_t seq;
+	struct res_key sub;
+	usec when;
+	uint8_t kind, flags;
+	uint8_t ec;            /* m2m:eventCat of OB_NOTICE; 0 none */
+	struct slice targets;  /* JSON array of strings */
+	struct slice sgn;      /* JSON object: the inside of m2m:sgn */
+};
+
+/* Writer only: append e (its seq is set) and have the notifier woken. */
+REEVE_MUST_CHECK enum reeve_rc outbox_put(struct exec *x, struct outbox_entry *e);
+/* False when the bytes are no entry (a damaged store). Slices point into value. */
+bool outbox_view(struct slice key, struct slice value, struct outbox_entry *out);
+void outbox_key(uint64_t seq, struct res_key sub, char out[OUTBOX_KEY_LEN]);
+
+#endif
