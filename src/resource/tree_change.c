@@ -216,12 +216,14 @@ static enum reeve_rc due_enter(struct st_tx *tx, struct res_key key, usec et, co
 	return set_mark(tx, parent->key, TREE_TIED);
 }
 
+/* A name that happens to be the generated one needs no entry: removing tells by the name whether there is one. */
 static enum reeve_rc index_names(struct st_tx *tx, const struct parts *f)
 {
+	char id[RES_ID_MAX];
 	struct tkey k, v = { 0 };
 	enum reeve_rc rc = RC_OK;
 
-	if (f->nw->name.n && f->key.parent) {
+	if (f->key.parent && !slice_eq(f->rn, slice_of(id, res_id_write(f->key, id)))) {
 		if (!tkey_name(&k, f->key.parent, f->rn))
 			return RC_INVALID;
 		tkey_u64(&v, f->key.n);
@@ -254,10 +256,11 @@ static enum reeve_rc name_free(struct st_tx *tx, const struct res *parent, struc
 
 static enum reeve_rc stem_free(struct st_tx *tx, struct slice stem)
 {
+	struct res_key key;
 	struct res there;
 	enum reeve_rc rc;
 
-	if (stem.n > RI_MOST || !plain(stem))
+	if (stem.n > RI_MOST || !plain(stem) || res_id_read(stem, &key))
 		return RC_INVALID;
 	rc = tree_stem(tx, stem, &there);
 	return rc == RC_OK ? RC_EXISTS : no_matter(rc);
