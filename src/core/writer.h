@@ -3,7 +3,10 @@
  *
  * Takes every job that is waiting, runs them in order in one transaction, commits once, and only then tells each
  * job's loop. While a commit waits for the disk the next batch gathers. When a batch fails (disk full, write error), each
- * job is run again in a transaction of its own, so that one that does not fit does not harm the others. */
+ * job is run again in a transaction of its own, so that one that does not fit does not harm the others.
+ *
+ * Background work (sweeping removed subtrees, expiry) is done in small portions at the end of a batch, or alone when
+ * there are no jobs. When it fails it rests for a while, and the jobs are run without it. */
 #ifndef REEVE_CORE_WRITER_H
 #define REEVE_CORE_WRITER_H
 
@@ -14,7 +17,8 @@ struct writer;
 struct write_job {
 	struct loop_msg msg;      /* first: travels back as a message */
 	struct write_job *next;
-	/* In the writer's thread; may run twice (see above), so it starts from what it was given. RC_FULL and RC_IO spoil the transaction. */
+	/* In the writer's thread; may run twice (see above), so it starts from what it was given. With RC_OK or RC_REFUSED what it changed is
+	 * kept; with any other code it is taken back. RC_FULL and RC_IO spoil the transaction. */
 	enum reeve_rc (*run)(struct write_job *j, struct exec *x);
 	/* On `home` after the commit (or its failure). */
 	void (*done)(struct write_job *j, enum reeve_rc rc);
@@ -22,6 +26,7 @@ struct write_job {
 	enum reeve_rc rc;
 };
 
+/* Pass &c->writer: code under exec finds the writer there. Needs cfg, store, notifier (may be NULL). Background work may begin at once. */
 REEVE_MUST_CHECK enum reeve_rc writer_start(struct core *c, struct writer **out);
 /* From any thread. RC_LIMIT when the queue is full: the job was not taken. */
 REEVE_MUST_CHECK enum reeve_rc writer_submit(struct writer *w, struct write_job *j);
