@@ -15,6 +15,7 @@ struct writer;
 struct notifier;
 struct hub;
 struct decisions;
+struct fanout_seen;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
 struct send {
@@ -57,6 +58,7 @@ struct core {
 	struct notifier *notifier;
 	struct hub *hub;          /* polling channels, waiting requests */
 	struct decisions *decisions; /* log of denials */
+	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct metrics metrics;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
 	_Atomic bool ready;

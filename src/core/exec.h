@@ -21,6 +21,8 @@ struct exec {
 	bool write;
 	bool internal;           /* the CSE acts for itself: no access decision */
 	unsigned depth;          /* nesting of group fan-outs */
+	unsigned fanned;         /* members' requests so far, all levels together (fanout.c) */
+	uint64_t fan_request, fan_pass; /* which request this is, and which run of it (fanout.c) */
 };
 
 /* Virtual resources have no record; they are addressed by a fixed name below their parent (TS-0004 6.8). */
