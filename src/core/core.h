@@ -59,6 +59,7 @@ struct core {
 	struct hub *hub;          /* polling channels, waiting requests */
 	struct decisions *decisions; /* log of denials */
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
+	struct locate *locate;    /* places of Originators; NULL */
 	struct metrics metrics;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
 	_Atomic bool ready;
@@ -71,6 +72,9 @@ struct core {
 REEVE_MUST_CHECK enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[256]);
 /* Finish what is acknowledged, then stop everything. */
 void core_stop(struct core *c);
+
+/* Fill in what is known of the Originator's whereabouts. */
+void core_locate(struct core *c, struct facts *f);
 
 /* Hand a request over. r->done is called on r->home, maybe before this returns. */
 void core_submit(struct core *c, struct req *r);

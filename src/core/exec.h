@@ -36,6 +36,8 @@ struct target {
 	struct slice attr;       /* after '#' */
 };
 
+/* The virtual resource `name` below a parent of this type; VIRT_NONE when there is none. */
+enum virtual_res exec_virtual(int32_t parent_ty, struct slice name);
 /* Resolve the address of r->to among local resources. RC_REFUSED (4004, 4000) is recorded in r. */
 REEVE_MUST_CHECK enum reeve_rc exec_resolve(struct exec *x, struct req *r, struct target *t);
 /* Resolve any identifier without recording anything. */
@@ -49,6 +51,8 @@ REEVE_MUST_CHECK enum reeve_rc exec_authorize(struct exec *x, struct req *r, con
 /* The decision by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere grant nothing. */
 bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
 		       int32_t child_ty);
+/* Update of accessControlPolicyIDs: decided by the selfPrivileges of the policies linked now (TS-0001 9.6.1.3.2). */
+REEVE_MUST_CHECK enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target);
 /* Record 4103 for r with a decision id, after a decision said no. */
 enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 

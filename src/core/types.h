@@ -26,5 +26,7 @@ struct type_hooks {
 
 /* NULL when the type is not implemented. */
 const struct type_hooks *type_hooks(int32_t ty);
+/* Numbers of the implemented types, comma-separated, for supportedResourceType. */
+void types_supported(struct buf *b);
 
 #endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The access decision at the Hosting CSE: which rules govern a target (TS-0001 9.6.1.3.2; authorization.md 2.9), what is known
+ * about the request, and the word of the PDP. */
+#include "core/types.h"
+#include "core/work.h"
+
+#include "authz/decisions.h"
+#include "codec/text.h"
+
+enum { POLICIES_MOST = 64 }; /* linked policies looked at for one decision; further links grant nothing */
+
+struct governing {
+	const struct policy *p[POLICIES_MOST];
+	size_t n;
+	enum policy_part part;
+	bool default_policy;   /* only the creating Originator */
+	struct slice creator;
+	const char *ground;
+};
+
+/* Members of a group as canonical ids, for the compiler of policies (AUTHZ-073 to 077). */
+static enum reeve_rc members(void *ctx, struct slice id, struct arena *a, struct slice **ids, size_t *n)
+{
+	struct exec *x = ctx;
+	struct target g, t;
+	struct json j;
+	struct slice mid, why;
+	enum ident_kind kind;
+	enum ident_form form;
+
+	if (exec_lookup(x, id, &g) != RC_OK || g.virt || g.res.h.ty != 9)
+		return RC_NOTFOUND;
+	mid = res_attr(a, &g.res, S("mid"));
+	if (!mid.p || json_parse(a, mid, &json_default_limits, &j, &why) != RC_OK)
+		return RC_NOTFOUND;
+	*ids = arena_array(a, j.tok[0].count + 1u, sizeof(**ids));
+	*n = 0;
+	if (!*ids)
+		return RC_NOMEM;
+	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i].next) {
+		struct slice who = json_string(a, &j, i), canon;
+		if (exec_lookup(x, who, &t) == RC_OK && !t.virt) {
+			if (t.res.h.ty == 2)
+				who = arena_dup(a, res_ri(&t.res));
+			else if (t.res.h.ty == 5)
+				who = x->core->home.cse_id;
+			else
+				continue;
+		}
+		if (ident_parse(a, &x->core->home, who, &kind, &form, &canon) == RC_OK && kind != ID_NONE && kind != ID_SP)
+			(*ids)[(*n)++] = canon;
+	}
+	return RC_OK;
+}
+
+static const struct policy *load(struct exec *x, struct res_key key)
+{
+	struct core *c = x->core;
+	uint64_t snapshot = st_version(x->tx), changed = atomic_load(&c->policies_changed);
+	const struct policy *hit = policy_cache_get(x->policies, key.n, snapshot, changed);
+	struct policy *p = NULL;
+	struct arena a;
+	struct res acp;
+	char mem[4096];
+
+	/* the record is looked at even on a hit: a policy past its et counts as deleted at once (AUTHZ-058) */
+	if (tree_get(x->tx, key, &acp) != RC_OK || acp.h.ty != 1 || !tree_alive(x->tx, &acp, x->now))
+		return NULL;
+	if (hit)
+		return hit;
+	arena_init(&a, mem, sizeof(mem), c->cfg->limits.request_memory);
+	if (policy_compile(&c->policy_options, res_ri(&acp), res_attr(&a, &acp, S("pv")), res_attr(&a, &acp, S("pvs")), members, x,
+			   &p) == RC_OK)
+		policy_cache_put(x->policies, key.n, snapshot, p);
+	arena_reset(&a);
+	return p;
+}
+
+static void add_policy(struct exec *x, struct governing *g, struct res_key key)
+{
+	const struct policy *p = g->n < POLICIES_MOST ? load(x, key) : NULL;
+	if (p)
+		g->p[g->n++] = p;
+}
+
+/* Which rules decide about `target`? */
+static bool governing(struct exec *x, const struct res *target, struct governing *g)
+{
+	struct res up = *target;
+
+	*g = (struct governing){ .part = POLICY_PV, .ground = "policy" };
+	for (;;) {
+		const struct model_res *m = res_model(&up);
+		if (up.h.ty == 1) { /* <accessControlPolicy>: its selfPrivileges */
+			g->part = POLICY_PVS;
+			g->ground = "selfPrivileges";
+			add_policy(x, g, up.key);
+			return true;
+		}
+		if (m && m->acpi) {
+			if (up.h.flags & REC_ACPI) {
+				for (size_t i = 0; i < up.h.n_acps; i++)
+					add_policy(x, g, res_acp(&up, i));
+				return true;
+			}
+			g->default_policy = true;
+			g->ground = "default policy: the creator only, for accessControlPolicyIDs is not set";
+			g->creator = up.creator;
+			return true;
+		}
+		if (up.key.parent == 0 || tree_parent(x->tx, &up, &up) != RC_OK)
+			return false;
+	}
+}
+
+static void target_facts(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
+{
+	struct facts *f = &r->work->facts;
+
+	f->op = bit;
+	f->target_ty = target->h.ty;
+	f->child_ty = bit == ACOP_CREATE ? child_ty : 0;
+	f->target_cnd = (struct slice){ NULL, 0 };
+	f->target_mgd = -1;
+}
+
+static bool decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty)
+{
+	if (g->default_policy)
+		return r->work->who.n && slice_eq(g->creator, r->work->who);
+	target_facts(x, r, target, bit, child_ty);
+	return pdp_decide(g->p, g->n, g->part, &r->work->facts, NULL, NULL, NULL);
+}
+
+bool exec_permitted(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
+{
+	struct governing g;
+
+	if (x->internal || r->work->internal)
+		return true;
+	return governing(x, target, &g) && decide(x, r, target, &g, bit, child_ty);
+}
+
+bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
+		       int32_t child_ty)
+{
+	struct governing g = { .part = POLICY_PV, .ground = "policy" };
+	struct target t;
+
+	if (x->internal || r->work->internal)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
+			add_policy(x, &g, t.res.key);
+	return decide(x, r, target, &g, bit, child_ty);
+}
+
+static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *target, const struct governing *g)
+{
+	char id[DECISION_ID_LEN];
+	struct decision d = {
+		.when = x->now,
+		.request = r->rqi,
+		.to = r->to,
+		.target = res_ri(target),
+		.ground = g->ground,
+		.policies = g->p,
+		.n_policies = g->n,
+		.part = g->part,
+		.facts = &r->work->facts,
+	};
+
+	metrics_inc(&x->core->metrics, denied);
+	decisions_log(x->core->decisions, &d, id);
+	return req_refuse(r, 4103, "the Originator has no privilege for this operation (decision %.*s; see: reeve explain %.*s)",
+			  DECISION_ID_LEN, id, DECISION_ID_LEN, id);
+}
+
+enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
+{
+	struct governing g;
+
+	governing(x, target, &g);
+	target_facts(x, r, target, bit, child_ty);
+	return denied(x, r, target, &g);
+}
+
+enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
+{
+	const struct type_hooks *hooks = type_hooks(target->h.ty);
+	struct governing g;
+	enum reeve_rc rc;
+
+	if (x->internal || r->work->internal)
+		return RC_OK;
+	if (hooks && hooks->decide && (rc = hooks->decide(x, r, target, bit)) != RC_AGAIN)
+		return rc;
+	if (!governing(x, target, &g))
+		g.ground = "no policy governs the target";
+	else if (decide(x, r, target, &g, bit, child_ty))
+		return RC_OK;
+	target_facts(x, r, target, bit, child_ty);
+	return denied(x, r, target, &g);
+}
+
+enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target)
+{
+	struct governing g;
+
+	if (x->internal || r->work->internal)
+		return RC_OK;
+	governing(x, target, &g);
+	g.part = POLICY_PVS;
+	if (!g.default_policy)
+		g.ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
+	return decide(x, r, target, &g, ACOP_UPDATE, 0) ? RC_OK : denied(x, r, target, &g);
+}

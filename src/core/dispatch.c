@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The receiver procedure (TS-0004 7.2.2.2), from reception to the place where a request is executed.
+ *
+ *   loop of the connection   reception checks, identity, Hosting or transit, parsing of content;
+ *                            Retrieve is executed here, from a snapshot
+ *   hub                      what has to wait: oet, blocking updates, verification, long polls, Notify
+ *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
+ */
+#include "core/hub.h"
+#include "core/notify.h"
+#include "core/polling.h"
+#include "core/work.h"
+
+#include "codec/text.h"
+
+struct req_work *work_of(struct core *c, struct req *r)
+{
+	if (r->work)
+		return r->work;
+	r->work = arena_zalloc(&r->arena, sizeof(*r->work));
+	if (!r->work) {
+		metrics_inc(&c->metrics, limit_memory);
+		req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
+		return NULL;
+	}
+	r->work->r = r;
+	r->work->core = c;
+	return r->work;
+}
+
+/* --- step 1.0: what needs no store --- */
+
+static bool rcn_valid(const struct req *r)
+{
+	/* bit n: rcn n; core.md section 5 */
+	static const unsigned valid[] = {
+		[OP_CREATE] = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 9,
+		[OP_RETRIEVE] = 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 10,
+		[OP_UPDATE] = 1u << 0 | 1u << 1 | 1u << 9,
+		[OP_DELETE] = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8,
+		[OP_NOTIFY] = 0,
+	};
+	if (!(r->has & HAS_RCN))
+		return true;
+	if (r->op == OP_RETRIEVE && r->fc.fu == 1)
+		return r->rcn == 6;
+	return r->rcn >= 0 && r->rcn < 32 && valid[r->op] >> r->rcn & 1;
+}
+
+static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s, usec *out)
+{
+	if (!s.p)
+		return RC_OK;
+	if (!text_absrel(s, r->received, out) || *out == 0)
+		return req_refuse(r, 4000, "%s: neither a timestamp nor a number of milliseconds", name);
+	return RC_OK;
+}
+
+static enum reeve_rc check_times(struct req *r, struct req_work *w)
+{
+	if (parse_time(r, "rqet", r->rqet, &w->rqet) != RC_OK || parse_time(r, "rset", r->rset, &w->rset) != RC_OK ||
+	    parse_time(r, "oet", r->oet, &w->oet) != RC_OK || parse_time(r, "rp", r->rp, &w->rp) != RC_OK)
+		return RC_REFUSED;
+	if (w->rqet && w->rqet <= r->received)
+		return req_refuse(r, 4008, "rqet: the request has expired");
+	if (w->rqet && w->rset && w->rset <= w->rqet)
+		return req_refuse(r, 4000, "rset: must be later than rqet");
+	return RC_OK;
+}
+
+/* Parameters that are not permitted with the operation (NP in model/parameters.json). */
+static enum reeve_rc check_permitted(struct req *r)
+{
+	if (r->op == OP_CREATE && r->has & HAS_FC)
+		return req_refuse(r, 4000, "filter criteria are not permitted in Create");
+	if (r->op != OP_RETRIEVE && r->has & HAS_DRT)
+		return req_refuse(r, 4000, "drt is permitted in Retrieve only");
+	if (r->op == OP_NOTIFY && r->has & (HAS_ASI | HAS_AUS | HAS_AURI | HAS_FC | HAS_RP | HAS_GRTM))
+		return req_refuse(r, 4000, "fc, rp, grtm, asi, aus and auri are not permitted in Notify");
+	if (!rcn_valid(r))
+		return req_refuse(r, 4000, "rcn %d is not valid for this operation", r->rcn);
+	if (r->has & HAS_DRT && r->drt != 1 && r->drt != 2)
+		return req_refuse(r, 4000, "drt: 1 (structured) or 2 (unstructured)");
+	if (r->op == OP_CREATE && !(r->has & HAS_TY))
+		return req_refuse(r, 4000, "ty is missing: Create needs a resource type");
+	if (r->op == OP_CREATE && !model_is_type(r->ty))
+		return req_refuse(r, 4000, "ty: not a resource type");
+	return RC_OK;
+}
+
+static enum reeve_rc check_supported(struct req *r)
+{
+	if (r->has & (HAS_ROLES | HAS_TOKENS | HAS_TOKEN_IDS | HAS_LOCAL_TOKENS | HAS_TQI | HAS_AUS | HAS_AURI))
+		return req_refuse(r, 5001, "roles, tokens and authorization relationships are not supported yet");
+	if (r->has & HAS_SQI || (r->has & HAS_RCN && r->rcn == 10) || r->fc.smf.n)
+		return req_refuse(r, 5001, "semantic queries are not supported");
+	if (r->rt == RT_NO_RESPONSE)
+		return req_refuse(r, 5001, "rt 5 (noResponse) is not supported");
+	return RC_OK;
+}
+
+/* Step 1.0 of TS-0004 7.3.2.1 as far as it needs no store; the checks of From come first (check_originator). */
+enum reeve_rc check_reception(struct core *c, struct req *r)
+{
+	struct req_work *w = work_of(c, r);
+
+	if (!w)
+		return RC_REFUSED;
+	if (r->bad.p)
+		return req_refuse(r, 4000, "%.*s", SF(r->bad));
+	if (!r->rqi.p || !r->rqi.n)
+		return req_refuse(r, 4000, "the request identifier is missing");
+	if (check_permitted(r) != RC_OK)
+		return RC_REFUSED;
+	if (r->want == SERIAL_NONE || r->want == SERIAL_XML)
+		return req_refuse(r, 5207, "none of the serializations asked for is supported: json and cbor are");
+	if (r->pc_bad_serial || r->pc_serial == SERIAL_XML)
+		return req_refuse(r, 4015, "the serialization of the content is not supported: json and cbor are");
+	return RC_OK;
+}
+
+/* Checks that apply at the Hosting CSE only. */
+static enum reeve_rc check_hosting(struct req *r)
+{
+	static const char *const served[] = { "1", "2", "2a", "3" };
+
+	for (size_t i = 0; r->rvi.p && i <= sizeof(served) / sizeof(served[0]); i++) {
+		if (i == sizeof(served) / sizeof(served[0]))
+			return req_refuse(r, 4001, "rvi \"%.*s\": releases 2a and 3 are served", SF(r->rvi));
+		if (slice_eq(r->rvi, slice_str(served[i])))
+			break;
+	}
+	return check_supported(r);
+}
+
+/* --- step 1.0: who is it --- */
+
+static enum reeve_rc fill_facts(struct exec *x, struct req *r)
+{
+	struct req_work *w = r->work;
+	struct facts *f = &w->facts;
+
+	f->who = w->who;
+	f->who_hash = hash_slice(w->who);
+	f->target_mgd = -1;
+	f->ip_known = r->peer.ip_known;
+	memcpy(f->ip, r->peer.ip, sizeof(f->ip));
+	text_time_of(r->received, &f->time);
+	core_locate(x->core, f);
+	return RC_OK;
+}
+
+/* Inside a security association: From must be one of the identities that were proven (AUTHZ-004 to 009). */
+static enum reeve_rc check_association(struct req *r)
+{
+	struct req_work *w = r->work;
+
+	for (size_t i = 0; i < r->peer.n_ae_ids; i++)
+		if (slice_eq(r->peer.ae_ids[i], w->who)) {
+			w->facts.authenticated = true;
+			return RC_OK;
+		}
+	if (r->peer.cse_id.n && slice_eq(r->peer.cse_id, w->who)) {
+		w->facts.authenticated = true;
+		return RC_OK;
+	}
+	return req_refuse(r, 4106, "From is not among the identities of this security association");
+}
+
+static enum reeve_rc check_plain(struct exec *x, struct req *r)
+{
+	const struct config *cfg = x->core->cfg;
+	struct req_work *w = r->work;
+	struct res ae;
+	struct slice stem = r->fr;
+	bool home = w->who_kind == ID_AE_S;
+
+	if (slice_eq(w->who, x->core->home.abs))
+		return req_refuse(r, 4107, "From is the identifier of this CSE");
+	if (w->who_kind == ID_CSE)
+		return cfg->http.open ? RC_OK : req_refuse(r, 4107, "a CSE needs a security association");
+	if (w->who_form != ID_STEM) {
+		if (w->who_kind == ID_AE_C && slice_starts(w->who, x->core->home.abs) && w->who.n > x->core->home.abs.n &&
+		    w->who.p[x->core->home.abs.n] == '/')
+			home = true;
+		while (slice_find(stem, '/') >= 0)
+			stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
+		if (home && tree_stem(x->tx, stem, &ae) == RC_OK)
+			return req_refuse(r, 4000, "From of an AE registered here is its AE-ID-Stem (%.*s)", SF(stem));
+		return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+	}
+	if (tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.et > x->now) {
+		w->facts.authenticated = cfg->local_authenticated;
+		return RC_OK;
+	}
+	return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+}
+
+enum reeve_rc check_originator(struct exec *x, struct req *r)
+{
+	struct req_work *w = work_of(x->core, r);
+	bool registering = r->op == OP_CREATE && r->ty == 2;
+
+	if (!w)
+		return RC_REFUSED;
+	if (check_times(r, w) != RC_OK)
+		return RC_REFUSED;
+	if (w->internal) {
+		w->who = x->core->home.abs;
+		w->who_kind = ID_CSE;
+		return fill_facts(x, r);
+	}
+	if (!r->fr.n && !registering)
+		return req_refuse(r, 4000, "From is missing");
+	if (registering)
+		return fill_facts(x, r); /* the type's hook looks at From */
+	if (ident_parse(&r->arena, &x->core->home, r->fr, &w->who_kind, &w->who_form, &w->who) != RC_OK)
+		return req_refuse(r, 5000, "out of memory");
+	if (w->who_kind == ID_NONE || w->who_kind == ID_SP)
+		return req_refuse(r, 4000, "From is neither an AE-ID nor a CSE-ID");
+	fill_facts(x, r);
+	return r->peer.association ? check_association(r) : check_plain(x, r);
+}
+
+/* --- ways --- */
+
+static void count(struct core *c, const struct req *r)
+{
+	static const size_t at[] = {
+		[OP_NONE] = offsetof(struct metrics, requests_notify),
+		[OP_CREATE] = offsetof(struct metrics, requests_create),
+		[OP_RETRIEVE] = offsetof(struct metrics, requests_retrieve),
+		[OP_UPDATE] = offsetof(struct metrics, requests_update),
+		[OP_DELETE] = offsetof(struct metrics, requests_delete),
+		[OP_NOTIFY] = offsetof(struct metrics, requests_notify),
+	};
+	_Atomic uint64_t *counter = (void *)((char *)&c->metrics + at[r->op]);
+
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	if (r->rsc >= 5000)
+		metrics_inc(&c->metrics, answers_5xxx);
+	else if (r->rsc >= 4000)
+		metrics_inc(&c->metrics, answers_4xxx);
+	else
+		metrics_inc(&c->metrics, answers_2xxx);
+}
+
+static void arrive(struct loop *l, struct loop_msg *m)
+{
+	struct req *r = (struct req *)((char *)m - offsetof(struct req, msg));
+	(void)l;
+	r->done(r);
+}
+
+static enum reeve_rc run_finish(struct write_job *j, struct exec *x)
+{
+	struct req *r = ((struct req_work *)j)->r;
+	return nonblocking_wanted(x, r) ? nonblocking_finish(x, r) : RC_OK;
+}
+
+static void finished(struct write_job *j, enum reeve_rc rc)
+{
+	struct req *r = ((struct req_work *)j)->r;
+	(void)rc; /* the <request> then stays PENDING until it expires: the failed commit is logged */
+	answer_here(r->work->core, r);
+}
+
+void answer(struct core *c, struct req *r)
+{
+	if (!r->rsc)
+		req_refuse(r, 5000, "the request ended without an answer");
+	if (r->rsc >= 4000)
+		buf_clear(&r->out);
+	if (r->work && r->work->has_request) {
+		/* refused before the writer, or a Notify: its <request> is still open */
+		r->work->has_request = false;
+		r->work->job = (struct write_job){ .run = run_finish, .done = finished, .home = r->home };
+		if (writer_submit(c->writer, &r->work->job) == RC_OK)
+			return;
+	}
+	hub_leave(c, r);
+	count(c, r);
+	r->msg.fn = arrive;
+	loop_post(r->home, &r->msg);
+}
+
+void answer_here(struct core *c, struct req *r)
+{
+	if (r->rsc >= 4000)
+		buf_clear(&r->out);
+	hub_leave(c, r);
+	count(c, r);
+	r->done(r);
+}
+
+static enum reeve_rc run_write(struct write_job *j, struct exec *x)
+{
+	struct req *r = ((struct req_work *)j)->r;
+	struct exec mine = *x;
+	enum reeve_rc rc;
+
+	mine.internal = r->work->internal;
+	r->rsc = 0; /* a second run starts anew */
+	r->dbg = (struct slice){ NULL, 0 };
+	buf_clear(&r->out);
+	if (r->work->has_request && !nonblocking_wanted(&mine, r))
+		return RC_OK; /* cancelled */
+	rc = check_originator(&mine, r);
+	if (rc == RC_OK)
+		rc = exec_request(&mine, r);
+	if (rc == RC_AGAIN)
+		rc = req_refuse(r, 5001, "this operation is not possible here");
+	if (rc == RC_FULL || rc == RC_IO)
+		return rc;
+	return r->work->has_request ? nonblocking_finish(&mine, r) : RC_OK;
+}
+
+static void wrote(struct write_job *j, enum reeve_rc rc)
+{
+	struct req *r = ((struct req_work *)j)->r;
+	struct core *c = r->work->core;
+
+	if (rc != RC_OK) {
+		r->rsc = 0;
+		buf_clear(&r->out);
+		req_refuse(r, 5000, "nothing was changed: the store could not be written (%s: %s)", rc_name(rc), st_why(c->store));
+	}
+	if (r->work->has_request)
+		r->work->has_request = false;
+	if (!r->rsc)
+		r->rsc = 5000;
+	answer_here(c, r);
+}
+
+void submit_write(struct core *c, struct req *r)
+{
+	struct req_work *w = r->work;
+
+	w->job = (struct write_job){ .run = run_write, .done = wrote, .home = r->home };
+	if (writer_submit(c->writer, &w->job) == RC_OK)
+		return;
+	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
+	answer(c, r);
+}
+
+/* --- on the hub --- */
+
+static void hub_exec(struct core *c, struct exec *x)
+{
+	struct core_loop *l = &c->per_loop[0];
+	*x = (struct exec){ .core = c, .tx = l->reader, .policies = l->policies, .now = clock_wall() };
+}
+
+static void after_hub(struct core *c, struct req *r)
+{
+	struct exec x;
+	struct target t;
+	enum reeve_rc rc;
+
+	if (st_renew(c->per_loop[0].reader) != RC_OK) {
+		req_refuse(r, 5000, "the store could not be read");
+		answer(c, r);
+		return;
+	}
+	hub_exec(c, &x);
+	x.internal = r->work->internal;
+	rc = exec_resolve(&x, r, &t);
+	if (rc == RC_OK && r->op >= OP_CREATE && r->op <= OP_DELETE && r->op != OP_RETRIEVE) {
+		r->work->preluded = true;
+		rc = notify_prelude(&x, r, &t);
+		st_release(c->per_loop[0].reader);
+		if (rc == RC_OK)
+			submit_write(c, r);
+		else if (rc != RC_AGAIN)
+			answer(c, r);
+		return;
+	}
+	st_release(c->per_loop[0].reader);
+	if (rc != RC_OK)
+		answer(c, r);
+	else if (t.virt == VIRT_PCU && r->op == OP_RETRIEVE)
+		polling_retrieve(c, r, &t);
+	else if (t.virt == VIRT_PCU)
+		polling_notify(c, r, &t);
+	else
+		notify_retarget(c, r, &t);
+}
+
+void core_resume(struct core *c, struct req *r)
+{
+	if (r->rsc)
+		answer(c, r);
+	else
+		submit_write(c, r);
+}
+
+/* --- the entrance --- */
+
+/* Does a change have to ask somebody first? Only resources with subscriptions, and subscriptions to be verified, do. */
+static bool needs_prelude(struct exec *x, struct req *r)
+{
+	struct target t;
+
+	if (r->op == OP_CREATE)
+		return r->ty == 23 && x->core->cfg->verify_subscriptions;
+	return exec_lookup(x, r->to, &t) == RC_OK && !t.virt && t.res.h.n_subs > 0;
+}
+
+static enum reeve_rc route(struct exec *x, struct req *r)
+{
+	struct slice local, cse;
+
+	switch (ident_route(&r->arena, &x->core->home, r->to, &local, &cse)) {
+	case WHERE_HERE:
+		return check_hosting(r);
+	case WHERE_TRANSIT:
+		if (r->op == OP_CREATE && (r->ty == 2 || r->ty == 16))
+			return req_refuse(r, 4000, "a registration is not forwarded: send it to the Registrar CSE itself");
+		return req_refuse(r, 4004, "no way leads to the CSE of \"%.*s\"", SF(r->to));
+	default:
+		return req_refuse(r, 4000, "To is not a resource address");
+	}
+}
+
+/* Non-blocking access to a <request> makes no sense (TS-0004 7.4.12.2). */
+static bool about_request(struct exec *x, struct req *r)
+{
+	struct target t;
+	return r->op != OP_CREATE && exec_lookup(x, r->to, &t) == RC_OK && t.res.h.ty == 17;
+}
+
+/* Everything that one snapshot can tell. RC_AGAIN: to the hub. RC_UNSUPPORTED: to the writer. Else the answer stands. */
+static enum reeve_rc on_loop(struct exec *x, struct req *r)
+{
+	enum reeve_rc rc = check_originator(x, r);
+
+	if (rc != RC_OK || (rc = check_reception(x->core, r)) != RC_OK || (rc = route(x, r)) != RC_OK)
+		return rc;
+	if (r->op == OP_CREATE || r->op == OP_UPDATE)
+		check_content(x->core, r);
+	r->work->checked = true;
+	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request)
+		return about_request(x, r) ? req_refuse(r, 4000, "a <request> is accessed with blocking requests") : RC_BUSY;
+	if (r->work->oet > x->now)
+		return RC_LIMIT;
+	if (r->work->has_request && r->op != OP_NOTIFY)
+		return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
+	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY)
+		return exec_request(x, r);
+	return needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
+}
+
+static void again(struct core *c, struct req *r)
+{
+	r->work->oet = 1; /* its time has come */
+	core_submit(c, r);
+}
+
+void core_submit(struct core *c, struct req *r)
+{
+	/* work posted from the hub runs with the hub's reader */
+	struct core_loop *l = r->work && r->work->resumed ? &c->per_loop[0] : r->home->data;
+	struct exec x = { .core = c, .tx = l->reader, .policies = l->policies, .now = r->received };
+	enum reeve_rc rc;
+
+	if (!work_of(c, r)) {
+		answer_here(c, r);
+		return;
+	}
+	if (st_renew(l->reader) != RC_OK) {
+		req_refuse(r, 5000, "the store could not be read: %s", st_why(c->store));
+		answer_here(c, r);
+		return;
+	}
+	if (r->work->resumed)
+		x.now = clock_wall();
+	x.internal = r->work->internal;
+	rc = on_loop(&x, r);
+	st_release(l->reader);
+	switch (rc) {
+	case RC_UNSUPPORTED:
+		submit_write(c, r);
+		return;
+	case RC_AGAIN:
+		hub_run(c, r, after_hub);
+		return;
+	case RC_BUSY:
+		nonblocking_begin(c, r);
+		return;
+	case RC_LIMIT:
+		r->work->resumed = true;
+		hub_run_at(c, r, r->work->rqet && r->work->rqet < r->work->oet ? r->work->rqet : r->work->oet, again);
+		return;
+	default:
+		if (!r->rsc)
+			req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
+		if (r->work->resumed || r->work->has_request)
+			answer(c, r);
+		else
+			answer_here(c, r);
+	}
+}
+
+void core_submit_internal(struct core *c, struct req *r)
+{
+	if (work_of(c, r))
+		r->work->internal = true;
+	core_submit(c, r);
+}

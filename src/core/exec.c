@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Execution at the Hosting CSE: address resolution and the order of steps 6.2 to 6.5 (TS-0004 7.2.2.2).
+ *
+ * Existence is told before access is judged (AUTHZ-013): that is the standard's order. */
+#include "core/exec.h"
+
+#include "core/children.h"
+#include "core/fanout.h"
+#include "core/notify.h"
+#include "core/types.h"
+#include "core/work.h"
+
+static const struct { const char *name; enum virtual_res virt; int32_t parents[3]; } virtuals[] = {
+	{ "la", VIRT_LATEST, { 3, 29 } },
+	{ "ol", VIRT_OLDEST, { 3, 29 } },
+	{ "fopt", VIRT_FOPT, { 9 } },
+	{ "sfop", VIRT_SFOP, { 9 } },
+	{ "pcu", VIRT_PCU, { 15 } },
+	{ "ntsr", VIRT_NTSR, { 23 } },
+	{ "smv", VIRT_SMV, { 39 } },
+	{ "msp", VIRT_MSP, { 42 } },
+};
+
+enum virtual_res exec_virtual(int32_t parent_ty, struct slice name)
+{
+	for (size_t i = 0; i < sizeof(virtuals) / sizeof(virtuals[0]); i++)
+		if (slice_eq(name, slice_str(virtuals[i].name)))
+			for (int k = 0; k < 3; k++)
+				if (virtuals[i].parents[k] == parent_ty)
+					return virtuals[i].virt;
+	return VIRT_NONE;
+}
+
+/* First segment of a structured address, or an unstructured id. */
+static enum reeve_rc first_segment(struct exec *x, struct slice seg, struct res *out)
+{
+	const struct ident_home *home = &x->core->home;
+	struct res_key key;
+
+	if (slice_eq(seg, home->base_name) || slice_eq(seg, S("-")) || slice_eq(seg, slice_skip(home->cse_id, 1)))
+		return tree_get(x->tx, (struct res_key){ 0, RES_ROOT }, out);
+	if (seg.n && (seg.p[0] == 'C' || seg.p[0] == 'S'))
+		return tree_stem(x->tx, seg, out);
+	return res_id_read(seg, &key) && key.n != RES_ROOT ? tree_get(x->tx, key, out) : RC_NOTFOUND;
+}
+
+static enum reeve_rc lookup_local(struct exec *x, struct slice id, struct target *t)
+{
+	ptrdiff_t hash = slice_find(id, '#');
+	struct slice seg;
+	enum reeve_rc rc;
+
+	*t = (struct target){ .virt = VIRT_NONE };
+	if (hash >= 0) {
+		t->attr = slice_skip(id, (size_t)hash + 1);
+		id.n = (size_t)hash;
+	}
+	seg = slice_cut(&id, '/');
+	if ((rc = first_segment(x, seg, &t->res)) != RC_OK)
+		return rc;
+	while (id.p) {
+		if (t->virt) /* a virtual resource has no children, but fopt takes the rest along */
+			return RC_NOTFOUND;
+		seg = slice_cut(&id, '/');
+		t->virt = exec_virtual(t->res.h.ty, seg);
+		if (t->virt == VIRT_FOPT) {
+			t->rest = id.p ? id : (struct slice){ NULL, 0 };
+			break;
+		}
+		if (!t->virt && (rc = tree_child(x->tx, t->res.key.n, seg, &t->res)) != RC_OK)
+			return rc;
+	}
+	return tree_alive(x->tx, &t->res, x->now) ? RC_OK : RC_NOTFOUND;
+}
+
+enum reeve_rc exec_lookup(struct exec *x, struct slice id, struct target *t)
+{
+	struct slice local, cse;
+	char mem[1024];
+	struct arena a;
+	enum reeve_rc rc = RC_NOTFOUND;
+
+	arena_init(&a, mem, sizeof(mem), 4096);
+	if (ident_route(&a, &x->core->home, id, &local, &cse) == WHERE_HERE)
+		rc = lookup_local(x, local, t);
+	if (rc == RC_OK && (t->rest.p || t->attr.p)) {
+		/* they must outlive this function: they are parts of id, at its end */
+		if (t->attr.p)
+			t->attr = slice_of(id.p + id.n - t->attr.n, t->attr.n);
+		if (t->rest.p)
+			t->rest = slice_of(id.p + id.n - t->rest.n - (t->attr.p ? t->attr.n + 1 : 0), t->rest.n);
+	}
+	arena_reset(&a);
+	return rc;
+}
+
+enum reeve_rc exec_resolve(struct exec *x, struct req *r, struct target *t)
+{
+	switch (exec_lookup(x, r->to, t)) {
+	case RC_OK:
+		return RC_OK;
+	case RC_NOTFOUND:
+		return req_refuse(r, 4004, "no resource at \"%.*s\"", SF(r->to));
+	default:
+		return req_refuse(r, 5000, "the store could not be read: %s", st_why(x->core->store));
+	}
+}
+
+/* latest and oldest become the instance itself, after the decision on the parent. */
+static enum reeve_rc step_to_instance(struct exec *x, struct req *r, struct target *t)
+{
+	enum reeve_rc rc;
+	struct res inst;
+
+	if (r->op != OP_RETRIEVE && r->op != OP_DELETE)
+		return req_refuse(r, 4005, "%s allows only Retrieve and Delete", t->virt == VIRT_LATEST ? "latest" : "oldest");
+	if ((rc = exec_authorize(x, r, &t->res, r->op == OP_RETRIEVE ? ACOP_RETRIEVE : ACOP_DELETE, 0)) != RC_OK)
+		return rc;
+	if (t->res.h.flags & REC_NO_RETRIEVE)
+		return req_refuse(r, 4005, "disableRetrieval is true for this container");
+	rc = t->virt == VIRT_LATEST ? tree_latest(x->tx, t->res.key.n, x->now, &inst)
+				    : tree_oldest(x->tx, t->res.key.n, x->now, &inst);
+	if (rc == RC_NOTFOUND)
+		return req_refuse(r, 4004, "the container has no instance");
+	if (rc != RC_OK)
+		return req_refuse(r, 5000, "the store could not be read: %s", st_why(x->core->store));
+	t->res = inst;
+	t->virt = VIRT_NONE;
+	return r->op == OP_RETRIEVE ? op_retrieve(x, r, t) : op_delete(x, r, t);
+}
+
+static enum reeve_rc virtual_request(struct exec *x, struct req *r, struct target *t)
+{
+	switch (t->virt) {
+	case VIRT_LATEST:
+	case VIRT_OLDEST:
+		return step_to_instance(x, r, t);
+	case VIRT_FOPT:
+		return fanout_request(x, r, t);
+	case VIRT_PCU:
+		if (r->op == OP_UPDATE || r->op == OP_DELETE || r->op == OP_CREATE)
+			return req_refuse(r, 4005, "pollingChannelURI allows only Retrieve and Notify");
+		return RC_AGAIN; /* the hub answers */
+	case VIRT_NTSR:
+		if (r->op != OP_DELETE)
+			return req_refuse(r, 4005, "notificationTargetSelfReference allows only Delete");
+		return notify_target_leaves(x, r, &t->res);
+	default:
+		return req_refuse(r, 5001, "this virtual resource is not implemented");
+	}
+}
+
+static unsigned acop_of(enum op op)
+{
+	static const unsigned bits[] = { 0, ACOP_CREATE, ACOP_RETRIEVE, ACOP_UPDATE, ACOP_DELETE, ACOP_NOTIFY };
+	return bits[op];
+}
+
+/* Refusals that the type's row of the model states for the operation (TS-0004 7.4.x). */
+static enum reeve_rc refused_by_type(struct req *r, const struct target *t)
+{
+	const struct model_res *m = r->op == OP_CREATE ? model_by_ty(r->ty) : res_model(&t->res);
+
+	if (m && r->op <= OP_DELETE && m->refuse[r->op])
+		return req_refuse(r, m->refuse[r->op], "%s: this operation is not allowed", m->name);
+	if (r->op == OP_NOTIFY && t->res.h.ty != 2 && t->res.h.ty != 5 && t->res.h.ty != 23)
+		return req_refuse(r, 4005, "%s cannot be notified", m ? m->name : "the resource");
+	return RC_OK;
+}
+
+static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
+{
+	const struct type_hooks *hooks = type_hooks(t->res.h.ty);
+	bool acpi_only = false;
+	enum reeve_rc rc;
+
+	if (t->virt)
+		return virtual_request(x, r, t);
+	if ((rc = refused_by_type(r, t)) != RC_OK)
+		return rc;
+	if (r->op == OP_RETRIEVE && (r->fc.fu == 1))
+		return children_discover(x, r, &t->res);
+	if (r->op == OP_RETRIEVE && r->fc.fu == 3)
+		return req_refuse(r, 5001, "IPE on-demand discovery is not implemented");
+	if (r->op == OP_CREATE && r->ty == 2)
+		return op_create(x, r, t); /* registration: no access decision (TS-0004 7.4.5.2) */
+	if (r->op == OP_UPDATE)
+		for (size_t i = 0; i < r->work->n_attrs; i++)
+			acpi_only |= slice_eq(slice_str(r->work->attrs[i].a->sn), S("acpi"));
+	if (!acpi_only && (rc = exec_authorize(x, r, &t->res, acop_of(r->op), (int32_t)(r->op == OP_CREATE ? r->ty : 0))) != RC_OK)
+		return rc;
+	if (hooks && hooks->access && r->op >= OP_RETRIEVE && r->op <= OP_DELETE && (rc = hooks->access(x, r, &t->res)) != RC_OK)
+		return rc;
+	switch (r->op) {
+	case OP_CREATE:
+		return op_create(x, r, t);
+	case OP_RETRIEVE:
+		return op_retrieve(x, r, t);
+	case OP_UPDATE:
+		return op_update(x, r, t);
+	case OP_DELETE:
+		return op_delete(x, r, t);
+	default:
+		return RC_AGAIN; /* Notify: the hub passes it on */
+	}
+}
+
+enum reeve_rc exec_request(struct exec *x, struct req *r)
+{
+	struct target t;
+	enum reeve_rc rc;
+
+	if (!work_of(x->core, r))
+		return RC_REFUSED;
+	if (r->work->rqet && r->work->rqet <= x->now)
+		return req_refuse(r, 4008, "the request expired before it was executed");
+	if ((rc = exec_resolve(x, r, &t)) != RC_OK)
+		return rc;
+	rc = operate(x, r, &t);
+	if (rc == RC_FULL || rc == RC_IO)
+		return rc;
+	if (rc == RC_NOMEM || rc == RC_LIMIT)
+		rc = req_refuse(r, 5000, "the request needs more memory than this CSE allows");
+	else if (rc != RC_OK && rc != RC_AGAIN && !r->rsc)
+		rc = req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
+	if (r->out.failed && r->rsc < 4000) {
+		metrics_inc(&x->core->metrics, limit_response);
+		rc = req_refuse(r, 5000, "the answer is larger than limits.response");
+	}
+	if (x->write && rc != RC_AGAIN && t.res.h.n_subs && notify_operation(x, &t.res, r) != RC_OK)
+		return RC_IO;
+	return rc;
+}
+
+/* --- removal --- */
+
+static enum reeve_rc before_removal(struct exec *x, const struct res *r)
+{
+	const struct type_hooks *hooks = type_hooks(r->h.ty);
+	enum reeve_rc rc;
+
+	if (r->h.n_subs && (rc = notify_happened(x, NE_DELETE, r, r, (struct slice){ NULL, 0 })) != RC_OK)
+		return rc;
+	return hooks && hooks->removing ? hooks->removing(x, r) : RC_OK;
+}
+
+enum reeve_rc exec_swept(struct exec *x, const struct res *r) { return before_removal(x, r); }
+
+/* r is a view into the store, and the first change to the store may move what it points to. */
+static enum reeve_rc own_copy(struct arena *a, const struct res *r, struct res *out)
+{
+	*out = *r;
+	out->acps = arena_dup(a, r->acps);
+	out->creator = arena_dup(a, r->creator);
+	out->text = arena_dup(a, r->text);
+	return a->failed ? RC_NOMEM : RC_OK;
+}
+
+enum reeve_rc exec_delete(struct exec *x, const struct res *target, bool quiet)
+{
+	struct res parent, r;
+	char mem[2048];
+	struct arena a;
+	enum reeve_rc rc;
+
+	arena_init(&a, mem, sizeof(mem), SIZE_MAX / 2);
+	if ((rc = own_copy(&a, target, &r)) != RC_OK)
+		goto out;
+	if ((rc = before_removal(x, &r)) != RC_OK)
+		goto out;
+	if ((rc = tree_parent(x->tx, &r, &parent)) != RC_OK)
+		goto out;
+	if (!quiet && parent.h.n_subs) {
+		rc = notify_happened(x, NE_CHILD_DELETE, &parent, &r, (struct slice){ NULL, 0 });
+		if (rc != RC_OK || (rc = tree_parent(x->tx, &r, &parent)) != RC_OK)
+			goto out;
+	}
+	if (!res_is_instance(&r) && parent.h.n_children) {
+		parent.h.n_children--;
+		if ((rc = tree_touch(x->tx, &parent)) != RC_OK)
+			goto out;
+	}
+	rc = tree_remove(x->tx, &r);
+out:
+	arena_reset(&a);
+	return rc;
+}
+
+enum reeve_rc exec_expired(struct exec *x, const struct res *r)
+{
+	metrics_inc(&x->core->metrics, expired);
+	return exec_delete(x, r, false);
+}

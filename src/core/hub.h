@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hub: requests that have to wait are moved to loop 0 and live there until they are answered. */
+#ifndef REEVE_CORE_HUB_H
+#define REEVE_CORE_HUB_H
+
+#include "core/core.h"
+
+REEVE_MUST_CHECK enum reeve_rc hub_new(struct core *c, struct hub **out);
+/* On the hub, before it ends. */
+void hub_stop(struct hub *h);
+void hub_free(struct hub *h);
+
+/* Run `then` for r on the hub, as soon as it gets there or at a time. Refuses r (5000) over limits.parked. */
+void hub_run(struct core *c, struct req *r, void (*then)(struct core *c, struct req *r));
+void hub_run_at(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
+/* r is answered: it does not count as waiting any more. Any thread. */
+void hub_leave(struct core *c, struct req *r);
+
+#endif

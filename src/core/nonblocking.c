@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Non-blocking requests (TS-0004 7.3.2.2, 7.3.2.5, 7.4.12): <request>, acknowledgement, and the work behind it.
+ *
+ * The request that asked is answered as soon as its <request> is committed; a copy does the work on the hub and in the writer. A
+ * change and its result in the <request> are one transaction, so a <request> that still says PENDING can always be cancelled by deleting it. */
+#include <stdlib.h>
+
+#include "core/hub.h"
+#include "core/outbound.h"
+#include "core/types.h"
+#include "core/work.h"
+
+/* --- the copy --- */
+
+static struct slice dup(struct req *to, struct slice s)
+{
+	return s.p ? arena_dup(&to->arena, s) : s;
+}
+
+static const struct slice *dup_list(struct req *to, const struct slice *v, size_t n)
+{
+	struct slice *out = arena_array(&to->arena, n + 1, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = dup(to, v[i]);
+	return out;
+}
+
+/* Values of filter conditions stay in the arena of the asking request, so they are copied as well. */
+static void dup_filter(struct req *to, struct filter *f)
+{
+	struct filter_list *lists[] = { &f->lbl, &f->clbl, &f->palb, &f->lbq, &f->cty, &f->smf };
+	struct filter_nums *nums[] = { &f->ty, &f->chty, &f->pty };
+	struct { struct filter_attr **v; size_t n; } attrs[] = {
+		{ &f->atr, f->n_atr }, { &f->catr, f->n_catr }, { &f->patr, f->n_patr },
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (lists[i]->n)
+			lists[i]->v = (struct slice *)dup_list(to, lists[i]->v, lists[i]->n);
+	for (size_t i = 0; i < sizeof(nums) / sizeof(nums[0]); i++)
+		if (nums[i]->n)
+			nums[i]->v = (int64_t *)arena_dup(&to->arena, slice_of((char *)nums[i]->v, nums[i]->n * sizeof(int64_t))).p;
+	for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
+		struct filter_attr *v = attrs[i].n ? arena_array(&to->arena, attrs[i].n, sizeof(*v)) : NULL;
+		for (size_t k = 0; v && k < attrs[i].n; k++)
+			v[k] = (struct filter_attr){ dup(to, (*attrs[i].v)[k].name), dup(to, (*attrs[i].v)[k].value) };
+		*attrs[i].v = v;
+	}
+	f->cfq = dup(to, f->cfq);
+	f->arp = dup(to, f->arp);
+}
+
+static struct req *copy(struct core *c, const struct req *r)
+{
+	struct req *n = aligned_alloc(16, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	req_init(n, &c->loops[0], c->cfg->limits.request_memory, c->cfg->limits.response);
+	memcpy(n, r, offsetof(struct req, out)); /* all parameters; then their text becomes the copy's own */
+	struct slice *texts[] = { &n->to, &n->fr, &n->rqi, &n->rvi, &n->vsi, &n->gid, &n->ot, &n->rqet, &n->rset, &n->oet, &n->rp, &n->pc };
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		*texts[i] = dup(n, *texts[i]);
+	n->rtu = dup_list(n, r->rtu, r->n_rtu);
+	n->atrl = dup_list(n, r->atrl, r->n_atrl);
+	n->grtm = dup_list(n, r->grtm, r->n_grtm);
+	n->rids = dup_list(n, r->rids, r->n_rids);
+	n->peer.cse_id = dup(n, r->peer.cse_id);
+	n->peer.ae_ids = dup_list(n, r->peer.ae_ids, r->peer.n_ae_ids);
+	dup_filter(n, &n->fc);
+	if (n->arena.failed || !work_of(c, n)) {
+		req_free(n);
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+static void drop(struct req *n)
+{
+	req_free(n);
+	free(n);
+}
+
+/* --- results to whom they are due (rt 2) --- */
+
+struct result {
+	struct outbound out;
+	struct req *n;
+	size_t next;
+	struct slice pc;
+};
+
+static void send_next(struct result *s);
+
+static void sent(struct outbound *o, int rsc, struct slice pc)
+{
+	(void)rsc;
+	(void)pc;
+	send_next(o->owner);
+}
+
+static void send_next(struct result *s)
+{
+	struct req *n = s->n;
+	bool named = n->has & HAS_RTU;
+
+	if (s->next >= (named ? n->n_rtu : 1)) {
+		drop(n);
+		return;
+	}
+	s->out = (struct outbound){
+		.target = named ? n->rtu[s->next] : n->fr, .pc = s->pc, .op = OP_NOTIFY, .done = sent, .owner = s };
+	s->next++;
+	outbound_send(n->work->core, &s->out);
+}
+
+static void worked(struct req *n)
+{
+	struct result *s = arena_zalloc(&n->arena, sizeof(*s));
+	struct buf b;
+
+	buf_init(&b, n->work->core->cfg->limits.response + 4096);
+	buf_lit(&b, "{\"m2m:rsp\":{");
+	rsp_primitive(&b, n);
+	buf_lit(&b, "}}");
+	if (s && !b.failed)
+		s->pc = arena_dup(&n->arena, buf_view(&b));
+	buf_free(&b);
+	if (n->rt != RT_NONBLOCK_ASYNC || !s || !s->pc.p || n->work->cancelled) {
+		drop(n);
+		return;
+	}
+	s->n = n;
+	send_next(s);
+}
+
+/* --- <request> --- */
+
+static enum reeve_rc insert(struct exec *x, const struct res *parent, const struct res_new *nw, struct res *out)
+{
+	struct res p;
+	enum reeve_rc rc = tree_insert(x->tx, x->seq, parent, nw, out);
+
+	if (rc != RC_OK || (rc = tree_get(x->tx, parent->key, &p)) != RC_OK)
+		return rc;
+	p.h.n_children++;
+	if ((rc = tree_touch(x->tx, &p)) != RC_OK)
+		return rc;
+	return tree_get(x->tx, out->key, out);
+}
+
+static usec lifetime(struct exec *x, const struct req *r)
+{
+	const struct req_work *w = r->work;
+	usec end = x->now + x->core->cfg->request_lifetime;
+
+	if (w->rp && w->rp > x->now)
+		return w->rp;
+	if (w->rset && w->rset > end)
+		end = w->rset;
+	if (w->oet && w->oet + x->core->cfg->request_lifetime > end)
+		end = w->oet + x->core->cfg->request_lifetime;
+	return end;
+}
+
+/* Access for the Hosting CSE and the Originator only; the Originator may change that (TS-0004 7.3.2.2). */
+static enum reeve_rc make_policy(struct exec *x, const struct req *r, const struct res *base, usec et, struct res *out)
+{
+	struct res_new nw = { .h = { .ty = 1, .ct = x->now, .lt = x->now, .et = et, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX },
+			      .creator = x->core->home.abs };
+	enum reeve_rc rc;
+	struct buf b;
+
+	nw.h.ct = nw.h.lt = x->now - x->now % USEC_S;
+	buf_init(&b, 16384);
+	buf_lit(&b, "\"pv\":{\"acr\":[{\"acor\":[");
+	buf_json(&b, x->core->home.abs);
+	buf_lit(&b, "],\"acop\":14},{\"acor\":[");
+	buf_json(&b, r->work->who);
+	buf_lit(&b, "],\"acop\":10}]},\"pvs\":{\"acr\":[{\"acor\":[");
+	buf_json(&b, r->work->who);
+	buf_lit(&b, "],\"acop\":4}]}");
+	nw.attrs = buf_view(&b);
+	rc = b.failed ? RC_NOMEM : insert(x, base, &nw, out);
+	buf_free(&b);
+	return rc;
+}
+
+static void request_attributes(struct buf *b, const struct req *r, struct slice acp_id)
+{
+	buf_lit(b, "\"acpi\":[");
+	buf_json(b, acp_id);
+	buf_lit(b, "],\"lbl\":[");
+	buf_json(b, r->fr);
+	buf_printf(b, "],\"op\":%d,\"tg\":", (int)r->op);
+	buf_json(b, r->to);
+	buf_lit(b, ",\"org\":");
+	buf_json(b, r->fr);
+	buf_lit(b, ",\"rid\":");
+	buf_json(b, r->rqi);
+	buf_printf(b, ",\"mi\":{\"rt\":{\"rtv\":%d}", (int)r->rt);
+	if (r->has & HAS_TY)
+		buf_printf(b, ",\"ty\":%lld", (long long)r->ty);
+	if (r->has & HAS_RCN)
+		buf_printf(b, ",\"rcn\":%d", r->rcn);
+	const struct { const char *sn; struct slice v; } texts[] = {
+		{ "ot", r->ot }, { "rqet", r->rqet }, { "rset", r->rset }, { "oet", r->oet }, { "rp", r->rp }, { "gid", r->gid },
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].v.p) {
+			buf_printf(b, ",\"%s\":", texts[i].sn);
+			buf_json(b, texts[i].v);
+		}
+	buf_char(b, '}');
+	if (r->pc.p) {
+		buf_lit(b, ",\"pc\":");
+		buf_slice(b, r->pc);
+	}
+	buf_lit(b, ",\"rs\":3,\"ors\":{\"rsc\":1000,\"rqi\":");
+	buf_json(b, r->rqi);
+	buf_lit(b, ",\"to\":");
+	buf_json(b, r->fr);
+	buf_lit(b, "}");
+}
+
+static enum reeve_rc accept_request(struct write_job *j, struct exec *x)
+{
+	struct req *r = ((struct req_work *)j)->r;
+	struct req_work *bg = r->work->background->work;
+	struct res base, acp, req;
+	struct res_new nw = { .creator = x->core->home.abs };
+	struct buf b;
+	enum reeve_rc rc;
+
+	buf_clear(&r->out);
+	nw.h = (struct rec_head){ .ty = 17, .flags = REC_ACPI, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
+	nw.h.ct = nw.h.lt = x->now - x->now % USEC_S;
+	nw.h.et = lifetime(x, r);
+	if ((rc = tree_get(x->tx, (struct res_key){ 0, RES_ROOT }, &base)) != RC_OK ||
+	    (rc = make_policy(x, r, &base, nw.h.et, &acp)) != RC_OK)
+		return rc;
+	nw.acps = &acp.key;
+	nw.n_acps = 1;
+	nw.labels = &r->fr;
+	nw.n_labels = 1;
+	buf_init(&b, x->core->cfg->limits.request_memory);
+	request_attributes(&b, r, res_ri(&acp));
+	nw.attrs = buf_view(&b);
+	rc = b.failed ? RC_NOMEM : tree_get(x->tx, base.key, &base);
+	if (rc == RC_OK)
+		rc = insert(x, &base, &nw, &req);
+	buf_free(&b);
+	if (rc != RC_OK)
+		return rc;
+	bg->request = req.key;
+	bg->has_request = true;
+	buf_lit(&r->out, "{\"m2m:uri\":\"");
+	rc = tree_path(x->tx, &req, &r->out);
+	buf_lit(&r->out, "\"}");
+	return rc;
+}
+
+static void begin_work(struct core *c, struct req *n)
+{
+	core_submit(c, n);
+}
+
+static void accepted(struct write_job *j, enum reeve_rc rc)
+{
+	struct req *r = ((struct req_work *)j)->r, *bg = r->work->background;
+	struct core *c = r->work->core;
+
+	if (rc != RC_OK) {
+		drop(bg);
+		req_refuse(r, 5000, "the <request> could not be stored (%s)", rc_name(rc));
+		answer_here(c, r);
+		return;
+	}
+	r->rsc = r->rt == RT_NONBLOCK_SYNC ? 1001 : 1002;
+	hub_run(c, bg, begin_work);
+	answer_here(c, r);
+}
+
+void nonblocking_begin(struct core *c, struct req *r)
+{
+	struct req *bg = copy(c, r);
+
+	if (!bg) {
+		req_refuse(r, 5000, "no memory for a non-blocking request");
+		answer(c, r);
+		return;
+	}
+	bg->done = worked;
+	r->work->background = bg;
+	r->work->job = (struct write_job){ .run = accept_request, .done = accepted, .home = r->home };
+	if (writer_submit(c->writer, &r->work->job) == RC_OK)
+		return;
+	drop(bg);
+	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
+	answer(c, r);
+}
+
+bool nonblocking_wanted(struct exec *x, struct req *r)
+{
+	struct res req;
+	bool there = tree_get(x->tx, r->work->request, &req) == RC_OK && tree_alive(x->tx, &req, x->now);
+
+	r->work->cancelled = !there;
+	return there;
+}
+
+enum reeve_rc nonblocking_finish(struct exec *x, struct req *r)
+{
+	struct res old, nw;
+	struct res_new to = { .creator = { NULL, 0 } };
+	struct res_key acps[8];
+	struct slice *labels;
+	struct json j;
+	struct buf b;
+	enum reeve_rc rc;
+
+	if ((rc = tree_get(x->tx, r->work->request, &old)) != RC_OK)
+		return rc == RC_NOTFOUND ? RC_OK : rc;
+	if ((rc = res_json(&r->arena, &old, &j)) != RC_OK || (rc = res_labels(&r->arena, &old, &labels, &to.n_labels)) != RC_OK)
+		return rc;
+	buf_init(&b, x->core->cfg->limits.request_memory + x->core->cfg->limits.response);
+	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i + 1].next) {
+		static const char *const not[] = { "rn", "ri", "ty", "pi", "ct", "lt", "et", "st", "rs", "ors" };
+		bool keep = true;
+		for (size_t k = 0; k < sizeof(not) / sizeof(not[0]) && keep; k++)
+			keep = !slice_eq(json_inner(&j, i), slice_str(not[k]));
+		if (!keep)
+			continue;
+		buf_slice(&b, json_raw(&j, i));
+		buf_char(&b, ':');
+		buf_slice(&b, json_raw(&j, i + 1));
+		buf_char(&b, ',');
+	}
+	buf_lit(&b, "\"rs\":1,\"ors\":{");
+	rsp_primitive(&b, r);
+	buf_lit(&b, ",\"to\":");
+	buf_json(&b, r->fr);
+	buf_char(&b, '}');
+	to.h = old.h;
+	to.h.lt = x->now - x->now % USEC_S;
+	to.labels = labels;
+	to.creator = arena_dup(&r->arena, old.creator);
+	for (to.n_acps = 0; to.n_acps < old.h.n_acps && to.n_acps < 8; to.n_acps++)
+		acps[to.n_acps] = res_acp(&old, to.n_acps);
+	to.acps = acps;
+	to.attrs = buf_view(&b);
+	rc = b.failed ? RC_NOMEM : tree_replace(x->tx, &old, &to, &nw);
+	buf_free(&b);
+	return rc;
+}
+
+/* --- hooks --- */
+
+static enum reeve_rc removing(struct exec *x, const struct res *res)
+{
+	struct res acp;
+
+	/* the policy made with it goes with it */
+	if (res->h.n_acps == 1 && tree_get(x->tx, res_acp(res, 0), &acp) == RC_OK && acp.h.ty == 1 && slice_eq(acp.creator, x->core->home.abs))
+		return exec_delete(x, &acp, true);
+	return RC_OK;
+}
+
+const struct type_hooks type_request = { .ty = 17, .removing = removing };

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Request primitives: life cycle, refusal, and their form as the CSE writes them itself. */
+#include "core/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void clear_parameters(struct req *r)
+{
+	/* everything before `out`, then what stands behind it; `out` and the plumbing stay */
+	memset(r, 0, offsetof(struct req, out));
+	r->ty = -1;
+	r->rcn = -1;
+	r->want = SERIAL_JSON;
+	filter_init(&r->fc);
+	r->cnst = 0;
+	r->cnot = 0;
+	r->location = (struct slice){ NULL, 0 };
+	r->work = NULL;
+}
+
+void req_init(struct req *r, struct loop *home, size_t arena_ceiling, size_t out_ceiling)
+{
+	r->done = NULL;
+	r->owner = NULL;
+	r->home = home;
+	buf_init(&r->out, out_ceiling);
+	arena_init(&r->arena, r->first, sizeof(r->first), arena_ceiling);
+	clear_parameters(r);
+}
+
+void req_reset(struct req *r)
+{
+	arena_reset(&r->arena);
+	buf_clear(&r->out);
+	clear_parameters(r);
+}
+
+void req_free(struct req *r)
+{
+	arena_reset(&r->arena);
+	buf_free(&r->out);
+}
+
+enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int n;
+
+	if (r->rsc >= 4000)
+		return RC_REFUSED;
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->rsc = rsc;
+	buf_clear(&r->out);
+	if (n > 0)
+		r->dbg = arena_dup(&r->arena, slice_of(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
+	return RC_REFUSED;
+}
+
+static void member(struct buf *b, const char *sn, struct slice text)
+{
+	if (!text.p)
+		return;
+	buf_printf(b, ",\"%s\":", sn);
+	buf_json(b, text);
+}
+
+void req_primitive(struct buf *b, const struct req *r)
+{
+	buf_printf(b, "\"op\":%d,\"to\":", (int)r->op);
+	buf_json(b, r->to);
+	member(b, "fr", r->fr);
+	member(b, "rqi", r->rqi);
+	member(b, "rvi", r->rvi.p ? r->rvi : S("3"));
+	if (r->has & HAS_TY)
+		buf_printf(b, ",\"ty\":%lld", (long long)r->ty);
+	member(b, "ot", r->ot);
+	member(b, "rqet", r->rqet);
+	member(b, "rset", r->rset);
+	member(b, "oet", r->oet);
+	if (r->has & HAS_RCN)
+		buf_printf(b, ",\"rcn\":%d", r->rcn);
+	if (r->has & HAS_EC)
+		buf_printf(b, ",\"ec\":%d", r->ec);
+	member(b, "gid", r->gid);
+	if (r->pc.p) {
+		buf_lit(b, ",\"pc\":");
+		buf_slice(b, r->pc);
+	}
+}
+
+void rsp_primitive(struct buf *b, const struct req *r)
+{
+	buf_printf(b, "\"rsc\":%d,\"rqi\":", r->rsc);
+	buf_json(b, r->rqi.p ? r->rqi : S(""));
+	member(b, "rvi", r->rvi.p ? r->rvi : S("3"));
+	member(b, "rset", r->rset);
+	if (r->cnst)
+		buf_printf(b, ",\"cnst\":%d", r->cnst);
+	if (r->cnot)
+		buf_printf(b, ",\"cnot\":%u", r->cnot);
+	if (r->out.n) {
+		buf_lit(b, ",\"pc\":");
+		buf_slice(b, buf_view(&r->out));
+	} else if (r->dbg.p) {
+		buf_lit(b, ",\"pc\":{\"m2m:dbg\":");
+		buf_json(b, r->dbg);
+		buf_char(b, '}');
+	}
+}

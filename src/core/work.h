@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the core keeps about a request while it works on it. Lives in the request's arena, private to src/core. */
+#ifndef REEVE_CORE_WORK_H
+#define REEVE_CORE_WORK_H
+
+#include "core/alarm.h"
+#include "core/core.h"
+#include "core/draft.h"
+#include "core/writer.h"
+
+struct req_work {
+	struct write_job job;
+	struct req *r;
+	struct core *core;
+	/* who: canonical absolute id of the Originator (empty while it has none: Create <AE>) */
+	enum ident_kind who_kind;
+	enum ident_form who_form;
+	struct slice who;
+	struct facts facts;       /* all but op and target */
+	/* parsed times; 0 when not given */
+	usec rqet, rset, oet, rp;
+	/* content of Create and Update, parsed and checked against the model before it is known whether the request gets that far;
+	 * a problem is told at step 6.4 only */
+	const struct model_res *m;
+	struct json json;
+	uint32_t obj;             /* token of the resource's object */
+	struct draft_attr *attrs;
+	size_t n_attrs;
+	int content_rsc;
+	struct slice content_why;
+	/* waiting on the hub */
+	struct alarm alarm;
+	usec wake_at;
+	void (*then)(struct core *c, struct req *r);
+	bool parked;              /* counts against limits.parked */
+	/* non-blocking: the <request> this operation belongs to */
+	struct res_key request;
+	bool has_request;
+	struct req *background;   /* of the request that asked: the copy that does the work */
+	bool cancelled;           /* the <request> was deleted meanwhile */
+	bool internal;            /* the CSE's own: no checks of the Originator */
+	bool checked;             /* reception checks passed on the loop */
+	bool preluded;            /* notify_prelude let it pass */
+	bool resumed;
+};
+
+/* The work of r, made on first use; NULL when the arena is full (5000 is recorded then). */
+struct req_work *work_of(struct core *c, struct req *r);
+
+/* Reception checks that need no store (dispatch.c), and the parsing of content. */
+enum reeve_rc check_reception(struct core *c, struct req *r);
+void check_content(struct core *c, struct req *r);
+/* Who is it, and may he speak to us at all? Needs a snapshot. Steps 1.0 of TS-0004 7.3.2.1. */
+enum reeve_rc check_originator(struct exec *x, struct req *r);
+
+/* Operations (one file each): after resolution and the access decision. */
+enum reeve_rc op_create(struct exec *x, struct req *r, const struct target *t);
+enum reeve_rc op_retrieve(struct exec *x, struct req *r, const struct target *t);
+enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t);
+enum reeve_rc op_delete(struct exec *x, struct req *r, const struct target *t);
+
+/* Steps shared by Create and Update (draft.c). */
+enum reeve_rc draft_check_given(struct exec *x, struct req *r, bool create);
+enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d);
+
+/* Non-blocking requests (nonblocking.c): make <request>, acknowledge, run the operation later. Runs on the loop of r. */
+void nonblocking_begin(struct core *c, struct req *r);
+/* In the writer, at the end of an operation that has a <request>: write the result into it. */
+enum reeve_rc nonblocking_finish(struct exec *x, struct req *r);
+/* True while the <request> of r is still there (it may have been deleted to cancel the operation). */
+bool nonblocking_wanted(struct exec *x, struct req *r);
+
+/* Send r back to its binding, from any thread. An operation with a <request> enters its result there first. */
+void answer(struct core *c, struct req *r);
+/* The same when already on the loop of r and without a <request>. */
+void answer_here(struct core *c, struct req *r);
+/* Hand r to the writer. */
+void submit_write(struct core *c, struct req *r);
+
+#endif
