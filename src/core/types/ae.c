@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* <AE>: registration (TS-0001 10.2.2.2, TS-0004 7.4.5). The Originator's wish decides the kind of AE-ID-Stem; who may register is a matter
+ * of the operator's lists here, not of policies. */
+#include "base/rand.h"
+#include "core/types.h"
+#include "core/work.h"
+
+/* '*' matches any run of characters. */
+static bool like(struct slice pattern, struct slice s)
+{
+	size_t p = 0, i = 0, star = SIZE_MAX, back = 0;
+
+	while (i < s.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			back = i;
+		} else if (p < pattern.n && pattern.p[p] == s.p[i]) {
+			p++;
+			i++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			i = ++back;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return p == pattern.n;
+}
+
+static bool listed(const struct config_list *l, struct slice s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (like(l->v[i], s))
+			return true;
+	return false;
+}
+
+static bool admitted(const struct config_list *allow, const struct config_list *deny, struct slice s)
+{
+	return (!allow->n || listed(allow, s)) && !listed(deny, s);
+}
+
+static enum reeve_rc assign(struct exec *x, struct req *r, char kind, struct slice *stem)
+{
+	static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+	struct res other;
+	unsigned char bytes[12];
+	char text[13];
+
+	do {
+		rand_bytes(bytes, sizeof(bytes));
+		text[0] = kind;
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			text[i + 1] = alphabet[bytes[i] & 31];
+		*stem = arena_dup(&r->arena, slice_of(text, sizeof(text)));
+	} while (stem->p && tree_stem(x->tx, *stem, &other) == RC_OK);
+	return stem->p ? RC_OK : RC_NOMEM;
+}
+
+/* From tells what stem is wanted: nothing or "C", "S", or a whole stem. */
+static enum reeve_rc choose_stem(struct exec *x, struct req *r, struct slice *stem)
+{
+	const struct config *cfg = x->core->cfg;
+	char kind = r->fr.n ? r->fr.p[0] : 'C';
+	struct res other;
+
+	if (r->fr.n && kind != 'C' && kind != 'S')
+		return req_refuse(r, 4000, "From of a registration is absent, \"C\", \"S\", or an AE-ID-Stem beginning with C or S");
+	if (kind == 'S' && cfg->type != CSE_IN)
+		return req_refuse(r, 5001, "AE-IDs assigned by the service provider need <AEAnnc> at the IN-CSE, which is not supported yet");
+	if (r->fr.n <= 1)
+		return assign(x, r, kind, stem);
+	if (!ident_stem(r->fr) || r->fr.n > cfg->limits.name)
+		return req_refuse(r, 4000, "From is no AE-ID-Stem");
+	if (!admitted(&cfg->allow_ae, &cfg->deny_ae, r->fr))
+		return req_refuse(r, 4126, "this AE-ID may not register here (access.allow-ae, access.deny-ae)");
+	if (tree_stem(x->tx, r->fr, &other) == RC_OK)
+		return req_refuse(r, 4117, "an AE with the AE-ID-Stem %.*s is registered already", SF(r->fr));
+	*stem = r->fr;
+	return RC_OK;
+}
+
+static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
+{
+	const struct config *cfg = x->core->cfg;
+	struct slice api = draft_string(d, S("api")), stem, quoted;
+	enum ident_kind kind;
+	enum ident_form form;
+	enum reeve_rc rc;
+
+	(void)parent;
+	if (old)
+		return RC_OK;
+	if (!ident_app(api))
+		return req_refuse(r, 4000, "api: an App-ID begins with R (registered) or N (not registered)");
+	if (!admitted(&cfg->allow_app, &cfg->deny_app, api))
+		return req_refuse(r, 4126, "this App-ID may not register here (access.allow-app, access.deny-app)");
+	if ((rc = choose_stem(x, r, &stem)) != RC_OK)
+		return rc;
+	if ((rc = ident_parse(d->arena, &x->core->home, stem, &kind, &form, &d->nw.creator)) != RC_OK)
+		return rc;
+	d->nw.stem = stem;
+	quoted = arena_printf(d->arena, "\"%.*s\"", SF(stem));
+	if (!draft_set(d, S("aei"), quoted) || (draft_given(d, S("cr")) && !draft_set(d, S("cr"), quoted)))
+		return RC_NOMEM;
+	return RC_OK;
+}
+
+/* Groups in policies name AEs by resource; who they stand for may have changed. */
+static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
+{
+	(void)r, (void)parent, (void)nw;
+	writer_policies_changed(x);
+	return RC_OK;
+}
+
+/* A new point of access: what waits for this AE is tried again now (TS-0001 10.2.2.4). */
+static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
+{
+	(void)old, (void)nw;
+	for (size_t i = 0; i < r->work->n_attrs; i++)
+		if (slice_eq(slice_str(r->work->attrs[i].a->sn), S("poa")))
+			writer_outbox_changed(x);
+	return RC_OK;
+}
+
+static enum reeve_rc removing(struct exec *x, const struct res *res)
+{
+	(void)res;
+	writer_policies_changed(x);
+	return RC_OK;
+}
+
+const struct type_hooks type_ae = { .ty = 2, .check = check, .created = created, .updated = updated, .removing = removing };

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* <container> and <contentInstance> (TS-0004 7.4.6, 7.4.7). Limits and counters of a container live in the head of its record, so that a
+ * new instance costs one append and one rewrite of a head. */
+#include "core/types.h"
+#include "core/work.h"
+
+/* --- container --- */
+
+static enum reeve_rc limit(struct req *r, struct draft *d, struct slice sn, uint64_t ceiling, uint64_t *out)
+{
+	*out = UINT64_MAX;
+	if (draft_get(d, sn).p && !draft_u64(d, sn, out))
+		return req_refuse(r, 4000, "%.*s: not a number this CSE can count to", SF(sn));
+	if (!ceiling || *out <= ceiling)
+		return RC_OK;
+	*out = ceiling; /* the operator's ceiling; reported back */
+	return draft_set(d, sn, arena_printf(d->arena, "%llu", (unsigned long long)ceiling)) ? RC_OK : RC_NOMEM;
+}
+
+static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
+{
+	const struct config *cfg = x->core->cfg;
+	bool disr = false;
+	enum reeve_rc rc;
+
+	(void)parent, (void)old;
+	if ((rc = limit(r, d, S("mni"), cfg->max_instances, &d->nw.h.mni)) != RC_OK ||
+	    (rc = limit(r, d, S("mbs"), cfg->max_container_bytes, &d->nw.h.mbs)) != RC_OK ||
+	    (rc = limit(r, d, S("mia"), 0, &d->nw.h.mia)) != RC_OK)
+		return rc;
+	draft_bool(d, S("disr"), &disr);
+	d->nw.h.flags = (uint16_t)(disr ? d->nw.h.flags | REC_NO_RETRIEVE : d->nw.h.flags & ~REC_NO_RETRIEVE);
+	return RC_OK;
+}
+
+/* Oldest instances go until the limits hold. No "delete of direct child" for these (TS-0004 7.4.7.2.1). */
+static enum reeve_rc evict(struct exec *x, struct res_key container)
+{
+	struct res c, old;
+	enum reeve_rc rc;
+
+	for (;;) {
+		if ((rc = tree_get(x->tx, container, &c)) != RC_OK)
+			return rc;
+		if (c.h.cni <= c.h.mni && c.h.cbs <= c.h.mbs)
+			return RC_OK;
+		rc = tree_oldest(x->tx, container.n, INT64_MIN, &old);
+		if (rc == RC_NOTFOUND)
+			return RC_OK;
+		if (rc != RC_OK || (rc = exec_delete(x, &old, true)) != RC_OK)
+			return rc;
+	}
+}
+
+static enum reeve_rc remove_instances(struct exec *x, struct res_key container)
+{
+	struct res old;
+	enum reeve_rc rc;
+
+	while ((rc = tree_oldest(x->tx, container.n, INT64_MIN, &old)) == RC_OK)
+		if ((rc = exec_delete(x, &old, true)) != RC_OK)
+			return rc;
+	return rc == RC_NOTFOUND ? RC_OK : rc;
+}
+
+static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
+{
+	(void)r;
+	if (old->h.flags & REC_NO_RETRIEVE && !(nw->h.flags & REC_NO_RETRIEVE))
+		return remove_instances(x, nw->key); /* TS-0001 9.6.6 */
+	return evict(x, nw->key);
+}
+
+const struct type_hooks type_container = { .ty = 3, .check = check, .updated = updated };
+
+/* --- contentInstance --- */
+
+static uint64_t content_size(const struct draft *d, struct slice con)
+{
+	if (con.n >= 2 && con.p[0] == '"' && !memchr(con.p, '\\', con.n))
+		return con.n - 2;
+	return con.n && con.p[0] == '"' ? draft_string(d, S("con")).n : con.n;
+}
+
+/* Names within contentRef are unique (TS-0004 6.3.5). */
+static enum reeve_rc check_refs(struct req *r, const struct draft *d)
+{
+	struct json j;
+
+	if (draft_json(d, S("conr"), &j) != RC_OK)
+		return RC_OK;
+	for (uint32_t i = 1; i < j.n; i++)
+		for (uint32_t k = i + 1; k < j.n && json_kind(&j, i) == J_OBJECT; k++) {
+			uint32_t a = json_member(&j, i, S("nm")), b = json_member(&j, k, S("nm"));
+			if (a && b && json_equal(&j, a, &j, b))
+				return req_refuse(r, 4000, "conr: a name stands twice");
+		}
+	return RC_OK;
+}
+
+static enum reeve_rc check_instance(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
+{
+	uint64_t size = content_size(d, draft_get(d, S("con")));
+	enum reeve_rc rc;
+
+	(void)old;
+	if (size > parent->h.mbs)
+		return req_refuse(r, 5207, "con has %llu bytes, the container holds at most %llu (mbs)", (unsigned long long)size,
+				  (unsigned long long)parent->h.mbs);
+	if ((rc = check_refs(r, d)) != RC_OK)
+		return rc;
+	if (parent->h.mia < (uint64_t)(INT64_MAX / USEC_S) / 2) {
+		usec most = d->nw.h.ct + (usec)parent->h.mia * USEC_S;
+		if (most < d->nw.h.et)
+			d->nw.h.et = most > x->now ? most : x->now + 1;
+	}
+	d->nw.h.cs = size;
+	d->nw.h.st = parent->h.st + 1;
+	if (!draft_set(d, S("st"), arena_printf(d->arena, "%llu", (unsigned long long)d->nw.h.st)) ||
+	    !draft_set(d, S("cs"), arena_printf(d->arena, "%llu", (unsigned long long)size)))
+		return RC_NOMEM;
+	return RC_OK;
+}
+
+static enum reeve_rc created_instance(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
+{
+	struct res c = *parent;
+	enum reeve_rc rc;
+
+	(void)r;
+	c.h.st++;
+	c.h.cni++;
+	c.h.cbs += nw->h.cs;
+	if ((rc = tree_touch(x->tx, &c)) != RC_OK)
+		return rc;
+	return c.h.cni > c.h.mni || c.h.cbs > c.h.mbs ? evict(x, c.key) : RC_OK;
+}
+
+static enum reeve_rc removing_instance(struct exec *x, const struct res *res)
+{
+	struct res c;
+	enum reeve_rc rc = tree_parent(x->tx, res, &c);
+
+	if (rc != RC_OK)
+		return rc == RC_NOTFOUND ? RC_OK : rc; /* swept with its container */
+	if (c.h.cni)
+		c.h.cni--;
+	c.h.cbs -= c.h.cbs < res->h.cs ? c.h.cbs : res->h.cs;
+	return tree_touch(x->tx, &c);
+}
+
+static enum reeve_rc access_instance(struct exec *x, struct req *r, const struct res *res)
+{
+	struct res c;
+
+	if (tree_parent(x->tx, res, &c) == RC_OK && c.h.flags & REC_NO_RETRIEVE)
+		return req_refuse(r, 4005, "disableRetrieval is true for this container");
+	return RC_OK;
+}
+
+const struct type_hooks type_content_instance = { .ty = 4, .check = check_instance, .created = created_instance,
+						  .removing = removing_instance, .access = access_instance };
