@@ -18,7 +18,7 @@
 #include "core/types.h"
 #include "core/work.h"
 
-enum { FIRST_ORDINAL = 16, DECISIONS_BYTES = 16 << 20 };
+enum { DECISIONS_BYTES = 16 << 20 };
 
 /* 9999-12-31T23:59:59Z: the latest moment a timestamp can tell. */
 static const usec latest = INT64_C(253402300799) * USEC_S;
@@ -118,7 +118,6 @@ static enum reeve_rc provision(struct st_tx *tx, struct tree_seq *seq, const str
 static enum reeve_rc provision_all(struct core *c, struct st_tx *tx, struct tree_seq *seq, char why[256])
 {
 	const struct res_key root_key = { 0, RES_ROOT };
-	const struct res nobody = { .key = { 0, 0 } };
 	struct res_new base = { .h = head(5, clock_wall()), .name = c->home.base_name, .ri = slice_skip(c->home.cse_id, 1) };
 	struct res_new acp = { .h = head(1, clock_wall()), .name = S("acp-base"), .creator = c->home.abs };
 	struct res root, policy;
@@ -138,13 +137,11 @@ static enum reeve_rc provision_all(struct core *c, struct st_tx *tx, struct tree
 	buf_init(&attrs, 65536);
 	base.creator = c->home.abs;
 	if (fresh) {
-		/* first without its policy, which needs a parent; ordinals below FIRST_ORDINAL are the CSE's own */
-		seq->next = RES_ROOT;
+		/* first without its policy, which needs a parent */
 		base_attributes(&attrs, c, S(""));
 		base.attrs = buf_view(&attrs);
-		if ((rc = tree_insert(tx, seq, &nobody, &base, &root)) != RC_OK)
+		if ((rc = tree_insert(tx, seq, NULL, &base, &root)) != RC_OK)
 			goto out;
-		seq->next = FIRST_ORDINAL;
 	}
 	buf_clear(&attrs);
 	base_policy(&attrs, c);

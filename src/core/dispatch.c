@@ -11,6 +11,7 @@
 #include "core/polling.h"
 #include "core/work.h"
 
+#include "base/hash.h"
 #include "codec/text.h"
 
 struct req_work *work_of(struct core *c, struct req *r)

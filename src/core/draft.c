@@ -258,7 +258,7 @@ static enum reeve_rc link_policies(struct exec *x, struct req *r, struct draft *
 	struct res_key *keys;
 	enum reeve_rc rc = draft_json(d, S("acpi"), &j);
 
-	d->nw.h.flags &= (uint16_t)~REC_ACPI;
+	d->nw.h.flags = (uint8_t)(d->nw.h.flags & ~REC_ACPI);
 	d->nw.acps = NULL;
 	d->nw.n_acps = 0;
 	if (rc == RC_NOTFOUND)

@@ -12,7 +12,7 @@
 
 /* --- the copy --- */
 
-static struct slice dup(struct req *to, struct slice s)
+static struct slice keep(struct req *to, struct slice s)
 {
 	return s.p ? arena_dup(&to->arena, s) : s;
 }
@@ -21,7 +21,7 @@ static const struct slice *dup_list(struct req *to, const struct slice *v, size_
 {
 	struct slice *out = arena_array(&to->arena, n + 1, sizeof(*out));
 	for (size_t i = 0; out && i < n; i++)
-		out[i] = dup(to, v[i]);
+		out[i] = keep(to, v[i]);
 	return out;
 }
 
@@ -43,11 +43,11 @@ static void dup_filter(struct req *to, struct filter *f)
 	for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
 		struct filter_attr *v = attrs[i].n ? arena_array(&to->arena, attrs[i].n, sizeof(*v)) : NULL;
 		for (size_t k = 0; v && k < attrs[i].n; k++)
-			v[k] = (struct filter_attr){ dup(to, (*attrs[i].v)[k].name), dup(to, (*attrs[i].v)[k].value) };
+			v[k] = (struct filter_attr){ keep(to, (*attrs[i].v)[k].name), keep(to, (*attrs[i].v)[k].value) };
 		*attrs[i].v = v;
 	}
-	f->cfq = dup(to, f->cfq);
-	f->arp = dup(to, f->arp);
+	f->cfq = keep(to, f->cfq);
+	f->arp = keep(to, f->arp);
 }
 
 static struct req *copy(struct core *c, const struct req *r)
@@ -60,12 +60,12 @@ static struct req *copy(struct core *c, const struct req *r)
 	memcpy(n, r, offsetof(struct req, out)); /* all parameters; then their text becomes the copy's own */
 	struct slice *texts[] = { &n->to, &n->fr, &n->rqi, &n->rvi, &n->vsi, &n->gid, &n->ot, &n->rqet, &n->rset, &n->oet, &n->rp, &n->pc };
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		*texts[i] = dup(n, *texts[i]);
+		*texts[i] = keep(n, *texts[i]);
 	n->rtu = dup_list(n, r->rtu, r->n_rtu);
 	n->atrl = dup_list(n, r->atrl, r->n_atrl);
 	n->grtm = dup_list(n, r->grtm, r->n_grtm);
 	n->rids = dup_list(n, r->rids, r->n_rids);
-	n->peer.cse_id = dup(n, r->peer.cse_id);
+	n->peer.cse_id = keep(n, r->peer.cse_id);
 	n->peer.ae_ids = dup_list(n, r->peer.ae_ids, r->peer.n_ae_ids);
 	dup_filter(n, &n->fc);
 	if (n->arena.failed || !work_of(c, n)) {

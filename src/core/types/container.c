@@ -29,7 +29,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	    (rc = limit(r, d, S("mia"), 0, &d->nw.h.mia)) != RC_OK)
 		return rc;
 	draft_bool(d, S("disr"), &disr);
-	d->nw.h.flags = (uint16_t)(disr ? d->nw.h.flags | REC_NO_RETRIEVE : d->nw.h.flags & ~REC_NO_RETRIEVE);
+	d->nw.h.flags = (uint8_t)(disr ? d->nw.h.flags | REC_NO_RETRIEVE : d->nw.h.flags & ~REC_NO_RETRIEVE);
 	return RC_OK;
 }
 
