@@ -239,7 +239,7 @@ static enum reeve_rc open_store(struct core *c, char why[256])
 	snprintf(path, sizeof(path), "%s/decisions.log", c->cfg->data);
 	rc = decisions_open(c->cfg->decisions ? c->cfg->decisions : path, DECISIONS_BYTES, &c->decisions);
 	if (rc != RC_OK)
-		snprintf(why, 256, "the log of decisions cannot be written: %s", c->cfg->decisions ? c->cfg->decisions : path);
+		snprintf(why, 256, "the log of decisions cannot be written: %.200s", c->cfg->decisions ? c->cfg->decisions : path);
 	return rc;
 }
 
