@@ -12,11 +12,11 @@
 
 enum { TRACE_BYTES = 48 << 10, WORDS_BYTES = 4096, EXCERPT = 300, SENT = 512 };
 
-/* What a peer sent: shortened, and with '?' for bytes above ASCII, since nobody has checked that they are UTF-8. */
+/* What a peer sent: shortened, and with '?' for DEL and bytes above ASCII, since nobody has checked that they are UTF-8. */
 static void add_ascii(struct buf *b, struct slice s)
 {
 	for (size_t i = 0; i < s.n && i < SENT; i++)
-		buf_char(b, (unsigned char)s.p[i] < 0x80 ? s.p[i] : '?');
+		buf_char(b, (unsigned char)s.p[i] < 0x7f ? s.p[i] : '?');
 }
 
 static void add_sent(struct buf *b, struct slice s)
