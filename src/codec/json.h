@@ -66,7 +66,8 @@ static inline enum json_kind json_kind(const struct json *j, uint32_t i) { retur
  * (0 is never the index of a member's value). */
 uint32_t json_member(const struct json *j, uint32_t obj, struct slice key);
 /* The string at i with escapes resolved; borrowed from the text when there are none, else from `a`.
- * p == NULL when i is 0, no string, or memory is out. */
+ * p == NULL when it is no string, or memory is out; so also for the 0 of a
+ * member that is not there, unless the whole text is a string. */
 struct slice json_string(struct arena *a, const struct json *j, uint32_t i);
 /* True when the string at i equals s (escapes resolved). */
 bool json_string_is(const struct json *j, uint32_t i, struct slice s);

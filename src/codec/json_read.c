@@ -21,7 +21,7 @@ struct slice json_string(struct arena *a, const struct json *j, uint32_t i)
 	struct slice s;
 	char *out;
 
-	if (i == 0 || j->tok[i].kind != J_STRING)
+	if (j->tok[i].kind != J_STRING)
 		return slice_of(NULL, 0);
 	s = json_inner(j, i);
 	if (!j->tok[i].escaped)
