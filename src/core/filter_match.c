@@ -8,7 +8,6 @@
 #include "core/filter.h"
 
 #include "codec/model.h"
-#include "core/draft.h"
 #include "core/filter_int.h"
 #include "resource/tree.h"
 
@@ -93,13 +92,24 @@ static bool value_is(const struct match *m, struct slice raw, struct slice wante
 	return false;
 }
 
+/* cni and cbs change with every instance and are kept in the head. */
+static struct slice from_head(const struct match *m, const struct res *r, struct slice name)
+{
+	const struct model_res *model = res_model(r);
+	bool count = slice_eq(name, S("cni"));
+
+	if ((!count && !slice_eq(name, S("cbs"))) || !model || !model_attr(model, name))
+		return (struct slice){ NULL, 0 };
+	return arena_printf(m->a, "%llu", (unsigned long long)(count ? r->h.cni : r->h.cbs));
+}
+
 static bool attrs_match(const struct match *m, const struct res *r, const struct filter_attr *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct slice raw = res_member(r, v[i].name);
 
-		if (!raw.p && (slice_eq(v[i].name, S("cni")) || slice_eq(v[i].name, S("cbs"))))
-			raw = res_attr(m->a, r, v[i].name); /* kept in the head */
+		if (!raw.p)
+			raw = from_head(m, r, v[i].name);
 		if (raw.p && value_is(m, raw, v[i].value))
 			return true;
 	}
