@@ -216,6 +216,8 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 		return req_refuse(r, 4008, "the request expired before it was executed");
 	if ((rc = exec_resolve(x, r, &t)) != RC_OK)
 		return rc;
+	if (t.virt != VIRT_FOPT && (rc = fanout_check_gid(x, r, &t)) != RC_OK) /* fopt does it after its access decision */
+		return rc;
 	rc = operate(x, r, &t);
 	if (rc == RC_FULL || rc == RC_IO)
 		return rc;
