@@ -86,10 +86,16 @@ def test_authentication_by_configuration(servers):
     b.retrieve(a.container(acpi=[strict])).expect(2000)
 
 
-def test_closed_listener(servers):
-    """CORE-021, CORE-022: without a security association and without `open` no Originator is believed"""
-    s = servers(**{"http.open": "false"})
-    for who in ("Cadmin", "Cx"):
-        s.entity(who).retrieve(s.base).expect(4106)
-    s.entity("/other").retrieve(s.base).expect(4107)
-    assert s.health()[0] == 200
+def test_open_listener(servers):
+    """http.open: an Originator is believed that neither is registered nor has an association — and still needs a privilege. A
+    registered AE writes its stem all the same (AUTHZ-003)."""
+    s = servers(**{"http.open": "true"})
+    a = s.register()
+    _, pol = a.policy([rule(["all"], 2)])
+    shown, hidden = a.container(acpi=[pol]), a.container()
+    for who in ("Cnobody-at-all", "Snobody-at-all", "/other-cse", "/other-cse/Cx"):
+        s.entity(who).retrieve(shown).expect(2000)
+        s.entity(who).retrieve(hidden).expect(4103)
+    s.entity(s.cse_id).retrieve(shown).expect(4107)
+    s.entity("%s/%s" % (s.cse_id, a.origin)).retrieve(shown).expect(4000)
+    s.entity("nonsense").retrieve(shown).expect(4000)

@@ -38,7 +38,9 @@ def free_port():
 
 
 class Server:
-    """One `reeve cse`. `settings` are options as "section.key": value over the ones every test server has."""
+    """One `reeve cse`. `settings` are options as "section.key": value over the ones every test server has.
+
+    `http.open` stays off: registered AEs are believed, everybody else is refused as the standard says (4106, 4107)."""
 
     def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1"):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="reeve-e2e-"))
@@ -53,7 +55,7 @@ class Server:
         self.settings = {
             "cse.id": "/reeve", "cse.name": "cse", "cse.sp": "//reeve.local", "cse.type": "IN",
             "store.data": str(self.folder / "data"),
-            "http.address": address, "http.port": self.port, "http.open": "true",
+            "http.address": address, "http.port": self.port,
             "access.admin": "Cadmin",
         }
         self.settings.update(settings or {})
