@@ -51,10 +51,13 @@ bool draft_bool(const struct draft *d, struct slice sn, bool *out)
 
 struct slice draft_string(const struct draft *d, struct slice sn)
 {
+	struct slice raw = draft_get(d, sn), why;
 	struct json j;
-	if (draft_json(d, sn, &j) != RC_OK)
+
+	/* in a list, because token 0 is "no value" to json_string */
+	if (!raw.p || json_parse(d->arena, arena_printf(d->arena, "[%.*s]", SF(raw)), &json_default_limits, &j, &why) != RC_OK)
 		return (struct slice){ NULL, 0 };
-	return json_string(d->arena, &j, 0);
+	return json_string(d->arena, &j, 1);
 }
 
 static struct draft_attr *add(struct draft *d, const struct model_attr *a)
