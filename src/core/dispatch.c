@@ -404,7 +404,7 @@ static bool needs_prelude(struct exec *x, struct req *r)
 
 	if (r->op == OP_CREATE)
 		return r->ty == 23 && x->core->cfg->verify_subscriptions;
-	return exec_lookup(x, r->to, &t) == RC_OK && !t.virt && t.res.h.n_subs > 0;
+	return exec_lookup(x, r->to, &t) == RC_OK && (t.virt ? t.virt == VIRT_NTSR : t.res.h.n_subs > 0);
 }
 
 static enum reeve_rc route(struct exec *x, struct req *r)

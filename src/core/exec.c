@@ -187,6 +187,8 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 	if (r->op == OP_UPDATE)
 		for (size_t i = 0; i < r->work->n_attrs; i++)
 			acpi_only |= slice_eq(slice_str(r->work->attrs[i].a->sn), S("acpi"));
+	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)
+		return rc;
 	if (!acpi_only && (rc = exec_authorize(x, r, &t->res, acop_of(r->op), (int32_t)(r->op == OP_CREATE ? r->ty : 0))) != RC_OK)
 		return rc;
 	if (hooks && hooks->access && r->op >= OP_RETRIEVE && r->op <= OP_DELETE && (rc = hooks->access(x, r, &t->res)) != RC_OK)
@@ -229,7 +231,9 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 		metrics_inc(&x->core->metrics, limit_response);
 		rc = req_refuse(r, 5000, "the answer is larger than limits.response");
 	}
-	if (x->write && rc != RC_AGAIN && t.res.h.n_subs && notify_operation(x, &t.res, r) != RC_OK)
+	if (!x->write)
+		notify_retrieved(x, &t.res, r);
+	else if (rc != RC_AGAIN && t.res.h.n_subs && notify_operation(x, &t.res, r) != RC_OK)
 		return RC_IO;
 	return rc;
 }

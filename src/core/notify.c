@@ -21,6 +21,7 @@ struct happening {
 	struct slice changed;        /* members without braces */
 	struct json members;         /* {changed}; n == 0: none */
 	enum op op;                  /* operation monitor */
+	bool last;                   /* the resource is about to go with its subscriptions */
 	struct slice fr, who;
 	struct buf rep[6];           /* by nct, rendered on demand */
 	bool have[6];
@@ -58,6 +59,12 @@ static bool event_matches(struct exec *x, const struct happening *h, const struc
 	if ((h->ev == NE_CHILD_CREATE || h->ev == NE_CHILD_DELETE) && !child_type(h, s))
 		return false;
 	return !s->filter.any || filter_match(&s->filter, h->a, x->tx, h->about, false);
+}
+
+/* When a resource expires, its subscriptions do so in the same moment and are still to tell of it (CORE-182). */
+static bool alive(struct exec *x, const struct happening *h, const struct sub *s)
+{
+	return s->et > x->now || (h->ev == NE_DELETE && s->et >= h->at->h.et);
 }
 
 static unsigned acop_of(enum op op)
@@ -153,7 +160,7 @@ static enum reeve_rc enter(struct exec *x, const struct happening *h, const stru
 	compose(h, s, b);
 	if (b->failed)
 		return RC_NOMEM;
-	e.flags = (uint8_t)(h->ev == NE_DELETE ? OB_PLAIN | OB_SURVIVES : sub_plain(s) ? OB_PLAIN : 0);
+	e.flags = (uint8_t)(h->last ? OB_PLAIN | OB_SURVIVES : sub_plain(s) ? OB_PLAIN : 0);
 	e.targets = s->nu;
 	e.sgn = buf_view(b);
 	return outbox_put(x, &e);
@@ -175,7 +182,7 @@ static enum reeve_rc deliver(struct exec *x, struct happening *h)
 	for (size_t i = 0; rc == RC_OK && i < l->n; i++) {
 		const struct sub *s = &l->v[i];
 
-		due[i] = s->et > x->now && (h->ev ? event_matches(x, h, s) : monitor_matches(x, h, s));
+		due[i] = alive(x, h, s) && (h->ev ? event_matches(x, h, s) : monitor_matches(x, h, s));
 		if (due[i])
 			rc = prepare(x, h, s);
 	}
@@ -224,20 +231,20 @@ static enum reeve_rc happen(struct exec *x, struct happening *h)
 enum reeve_rc notify_happened(struct exec *x, enum notify_event ev, const struct res *at, const struct res *about,
 			      struct slice changed)
 {
-	struct happening h = { .ev = ev, .at = at, .about = about, .changed = changed };
+	struct happening h = { .ev = ev, .at = at, .about = about, .changed = changed, .last = ev == NE_DELETE };
 
 	return at->h.n_subs ? happen(x, &h) : RC_OK;
 }
 
 /* --- operation monitor --- */
 
-static enum reeve_rc monitored(struct exec *x, struct res_key key, enum op op, struct slice fr, struct slice who)
+static enum reeve_rc monitored(struct exec *x, struct res_key key, enum op op, struct slice fr, struct slice who, bool last)
 {
 	struct res at;
-	struct happening h = { .at = &at, .about = &at, .op = op, .fr = fr, .who = who };
+	struct happening h = { .at = &at, .about = &at, .op = op, .fr = fr, .who = who, .last = last };
 	enum reeve_rc rc = tree_get(x->tx, key, &at);
 
-	if (rc != RC_OK) /* the operation was its Delete: event 2 told of it */
+	if (rc != RC_OK) /* the operation was its Delete, and told of before it was done */
 		return rc == RC_NOTFOUND ? RC_OK : rc;
 	return at.h.n_subs ? happen(x, &h) : RC_OK;
 }
@@ -246,13 +253,15 @@ enum reeve_rc notify_operation(struct exec *x, const struct res *at, const struc
 {
 	if (!at->h.n_subs || r->op < OP_CREATE || r->op > OP_NOTIFY || x->internal)
 		return RC_OK;
-	return monitored(x, at->key, r->op, r->fr, r->work ? r->work->who : (struct slice){ NULL, 0 });
+	return monitored(x, at->key, r->op, r->fr, r->work ? r->work->who : (struct slice){ NULL, 0 },
+			 r->op == OP_DELETE && !r->rsc);
 }
 
-/* A Retrieve that an operation monitor or an event 5 has to hear of, on its way to the writer. */
+/* A Retrieve (or Notify) that an operation monitor or an event 5 has to hear of, on its way to the writer. */
 struct seen {
 	struct write_job job;
 	struct res_key key;
+	enum op op;
 	bool monitor, empty;
 	size_t fr_n, who_n;
 	char text[];
@@ -265,7 +274,7 @@ static enum reeve_rc seen_run(struct write_job *j, struct exec *x)
 	enum reeve_rc rc = RC_OK;
 
 	if (s->monitor)
-		rc = monitored(x, s->key, OP_RETRIEVE, slice_of(s->text, s->fr_n), slice_of(s->text + s->fr_n, s->who_n));
+		rc = monitored(x, s->key, s->op, slice_of(s->text, s->fr_n), slice_of(s->text + s->fr_n, s->who_n), false);
 	if (rc == RC_OK && s->empty && (rc = tree_get(x->tx, s->key, &at)) == RC_OK)
 		rc = notify_happened(x, NE_RETRIEVE_EMPTY, &at, &at, (struct slice){ NULL, 0 });
 	return rc == RC_NOTFOUND ? RC_OK : rc;
@@ -309,13 +318,13 @@ void notify_retrieved(struct exec *x, const struct res *at, const struct req *r)
 	if (!at->h.n_subs || x->internal)
 		return;
 	interested(x, at, &monitor, &empty);
-	empty = empty && at->h.ty == TYPE_CONTAINER && r->rsc < 4000 && r->has & HAS_RCN && (r->rcn == 4 || r->rcn == 8) &&
+	empty = empty && r->op == OP_RETRIEVE && at->h.ty == TYPE_CONTAINER && r->rsc < 4000 && r->has & HAS_RCN && (r->rcn == 4 || r->rcn == 8) &&
 		tree_latest(x->tx, at->key.n, x->now, &newest) == RC_NOTFOUND;
 	if (!monitor && !empty)
 		return;
 	if (!(s = calloc(1, sizeof(*s) + r->fr.n + who.n)))
 		return;
-	*s = (struct seen){ .job = { .run = seen_run, .done = seen_done, .home = r->home }, .key = at->key, .monitor = monitor,
+	*s = (struct seen){ .job = { .run = seen_run, .done = seen_done, .home = r->home }, .key = at->key, .op = r->op, .monitor = monitor,
 			    .empty = empty, .fr_n = r->fr.n, .who_n = who.n };
 	if (r->fr.n)
 		memcpy(s->text, r->fr.p, r->fr.n);

@@ -18,9 +18,9 @@ enum notify_event { NE_UPDATE = 1, NE_DELETE, NE_CHILD_CREATE, NE_CHILD_DELETE, 
  * m2m:tsn. Writer only; does nothing when at has no subscriptions. Views into the store (at, about too) are stale afterwards. */
 REEVE_MUST_CHECK enum reeve_rc notify_happened(struct exec *x, enum notify_event ev, const struct res *at, const struct res *about, struct slice changed);
 /* operationMonitor: r addressed `at` and was permitted or refused. Called from the writer after every request that addresses a resource
- * with subscriptions. */
+ * with subscriptions; for a Delete that is permitted, right before it is done. */
 REEVE_MUST_CHECK enum reeve_rc notify_operation(struct exec *x, const struct res *at, const struct req *r);
-/* The same for a Retrieve (or a refused request) that was answered from a snapshot, on any loop; also event 5. Cheap when at has no subscriptions. */
+/* The same for a Retrieve or Notify, which are dealt with under a snapshot, on any loop; also event 5. Cheap when at has no subscriptions. */
 void notify_retrieved(struct exec *x, const struct res *at, const struct req *r);
 
 /* Hooks of <subscription> and <schedule> under it: core/types/sub.c registers them (types.h). */

@@ -385,6 +385,7 @@ enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t)
 enum reeve_rc op_delete(struct exec *x, struct req *r, const struct target *t)
 {
 	int rcn = r->has & HAS_RCN ? r->rcn : 0;
+	struct res res = t->res;
 	enum reeve_rc rc;
 
 	if (r->fc.any && rcn < 4 && !filter_match(&r->fc, &r->arena, x->tx, &t->res, false))
@@ -393,7 +394,11 @@ enum reeve_rc op_delete(struct exec *x, struct req *r, const struct target *t)
 		res_render_rooted(&r->out, &t->res);
 	else if (rcn >= 4 && (rc = children_render(x, r, &t->res, rcn)) != RC_OK)
 		return rc;
-	if ((rc = exec_delete(x, &t->res, false)) != RC_OK)
+	/* its operation monitors hear of it while they are there; what they enter may move the record */
+	if (t->res.h.n_subs &&
+	    ((rc = notify_operation(x, &t->res, r)) != RC_OK || (rc = tree_get(x->tx, t->res.key, &res)) != RC_OK))
+		return store_failed(x, r, rc);
+	if ((rc = exec_delete(x, &res, false)) != RC_OK)
 		return store_failed(x, r, rc);
 	r->rsc = 2002;
 	return RC_OK;
