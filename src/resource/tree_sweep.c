@@ -42,8 +42,8 @@ static enum reeve_rc sweep_one(struct st_tx *tx, struct res_key key, tree_each e
 
 	if (rc == RC_NOTFOUND) /* a hook took it along */
 		return RC_OK;
-	if (rc == RC_OK && each)
-		rc = each(ctx, &r);
+	if (rc == RC_OK && each && (rc = each(ctx, &r)) == RC_OK)
+		rc = tree_get(tx, key, &r); /* what the hook wrote may have moved the record */
 	if (rc == RC_OK)
 		rc = tree_remove(tx, &r);
 	return rc == RC_NOTFOUND ? RC_OK : rc;
