@@ -250,8 +250,6 @@ static enum reeve_rc before_removal(struct exec *x, const struct res *r)
 	return hooks && hooks->removing ? hooks->removing(x, r) : RC_OK;
 }
 
-enum reeve_rc exec_swept(struct exec *x, const struct res *r) { return before_removal(x, r); }
-
 /* r is a view into the store, and the first change to the store may move what it points to. */
 static enum reeve_rc own_copy(struct arena *a, const struct res *r, struct res *out)
 {
@@ -260,6 +258,20 @@ static enum reeve_rc own_copy(struct arena *a, const struct res *r, struct res *
 	out->creator = arena_dup(a, r->creator);
 	out->text = arena_dup(a, r->text);
 	return a->failed ? RC_NOMEM : RC_OK;
+}
+
+enum reeve_rc exec_swept(struct exec *x, const struct res *swept)
+{
+	struct res r;
+	char mem[2048];
+	struct arena a;
+	enum reeve_rc rc;
+
+	arena_init(&a, mem, sizeof(mem), SIZE_MAX / 2);
+	if ((rc = own_copy(&a, swept, &r)) == RC_OK)
+		rc = before_removal(x, &r);
+	arena_reset(&a);
+	return rc;
 }
 
 enum reeve_rc exec_delete(struct exec *x, const struct res *target, bool quiet)
