@@ -119,6 +119,10 @@ void feed_accept(struct feed *f, const struct outbox_entry *e)
 	feed_touch(f);
 	if (e->kind == OB_UPDATED || e->kind == OB_DELETED) {
 		f->fresh = false;
+		if (e->flags & OB_DROP_KEPT)
+			feed_discard(f, &f->waiting);
+		if (e->flags & OB_KEEP_ONE)
+			discard_all_but(f, &f->waiting, 1);
 		if (e->kind == OB_DELETED)
 			subscription_deleted(f, e->flags & OB_KEEP_PLAIN);
 		notifier_remove(f, e->seq, false);

@@ -344,10 +344,10 @@ static enum reeve_rc control(struct exec *x, struct res_key sub, enum outbox_kin
 	return outbox_put(x, &e);
 }
 
-enum reeve_rc notify_sub_updated(struct exec *x, const struct res *sub)
+enum reeve_rc notify_sub_updated(struct exec *x, const struct res *sub, unsigned flags)
 {
 	sub_cache_changed(notifier_cache(x->core->notifier), x, sub->key.parent);
-	return control(x, sub->key, OB_UPDATED, 0);
+	return control(x, sub->key, OB_UPDATED, flags);
 }
 
 enum reeve_rc notify_notice(struct exec *x, const struct res *sub, struct slice targets, struct slice members)

@@ -45,8 +45,8 @@ REEVE_MUST_CHECK enum reeve_rc notify_target_leaves(struct exec *x, struct req *
 
 /* A <subscription> is about to go: deletion notice (sud) to su and acrs, outbox entries dropped. */
 REEVE_MUST_CHECK enum reeve_rc notify_sub_deleted(struct exec *x, const struct res *sub);
-/* Its attributes changed (pn, ln, ...): kept notifications follow. */
-REEVE_MUST_CHECK enum reeve_rc notify_sub_updated(struct exec *x, const struct res *sub);
+/* Its attributes or its schedule changed. flags: what that means for notifications that wait (OB_DROP_KEPT, OB_KEEP_ONE; 0). */
+REEVE_MUST_CHECK enum reeve_rc notify_sub_updated(struct exec *x, const struct res *sub, unsigned flags);
 /* Enter a notice about sub for `targets` (JSON array); members: of m2m:sgn besides sur. Writer only. */
 REEVE_MUST_CHECK enum reeve_rc notify_notice(struct exec *x, const struct res *sub, struct slice targets, struct slice members);
 

@@ -19,6 +19,8 @@ enum outbox_flags {
 	OB_PLAIN = 1,      /* no policy of the subscription could have held it back */
 	OB_SURVIVES = 2,   /* delivered even when the subscription was deleted: event 2, notices */
 	OB_KEEP_PLAIN = 4, /* OB_DELETED: went with its parent, so plain entries are still delivered */
+	OB_DROP_KEPT = 8,  /* OB_UPDATED: pendingNotification was taken away while the schedule was closed */
+	OB_KEEP_ONE = 16,  /* OB_UPDATED: only the newest of those that wait is still wanted */
 };
 enum { OUTBOX_KEY_LEN = 24 };
 

@@ -281,6 +281,28 @@ static inline struct sent *nth_sent(struct cse *t, size_t n)
 
 static inline struct sent *next_sent(struct cse *t) { return nth_sent(t, t->taken++); }
 
+/* The messages sent to one address so far, without waiting. */
+static inline size_t sent_to(struct cse *t, const char *url)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->n_sent; i++)
+		n += strcmp(t->sent[i].url, url) == 0;
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
+/* The nth message (from 0) to one address; waits for it. */
+static inline struct sent *nth_sent_to(struct cse *t, const char *url, size_t nth)
+{
+	for (size_t i = 0;; i++) {
+		struct sent *s = nth_sent(t, i);
+		if (strcmp(s->url, url) == 0 && nth-- == 0)
+			return s;
+	}
+}
+
 static inline void expect_part(const char *text, const char *part)
 {
 	if (!strstr(text, part))
@@ -291,6 +313,30 @@ static inline void expect_no_part(const char *text, const char *part)
 {
 	if (strstr(text, part))
 		fail_msg("%s\nmust not be in\n%s", part, text);
+}
+
+#define ME "CAdmin"
+
+static inline void container(struct cse *t, const char *to, const char *name)
+{
+	char pc[256];
+	snprintf(pc, sizeof(pc), "{\"m2m:cnt\":{\"rn\":\"%s\"}}", name);
+	must(call(t, OP_CREATE, ME, to, 3, pc), 2001);
+}
+
+/* A subscription with these members besides rn and nu (which is test://name). */
+static inline void subscribe(struct cse *t, const char *to, const char *name, const char *members)
+{
+	char pc[2048];
+	snprintf(pc, sizeof(pc), "{\"m2m:sub\":{\"rn\":\"%s\",\"nu\":[\"test://%s\"]%s%s}}", name, name, *members ? "," : "", members);
+	must(call(t, OP_CREATE, ME, to, 23, pc), 2001);
+}
+
+static inline void instance(struct cse *t, const char *to, const char *con)
+{
+	char pc[256];
+	snprintf(pc, sizeof(pc), "{\"m2m:cin\":{\"con\":\"%s\"}}", con);
+	must(call(t, OP_CREATE, ME, to, 4, pc), 2001);
 }
 
 #endif

@@ -7,30 +7,6 @@
 
 #include "notify_util.h"
 
-#define ME "CAdmin"
-
-/* A container "a" below the base, and a subscription `name` with these members besides rn and nu (which is test://name). */
-static void container(struct cse *t, const char *to, const char *name)
-{
-	char pc[256];
-	snprintf(pc, sizeof(pc), "{\"m2m:cnt\":{\"rn\":\"%s\"}}", name);
-	must(call(t, OP_CREATE, ME, to, 3, pc), 2001);
-}
-
-static void subscribe(struct cse *t, const char *to, const char *name, const char *members)
-{
-	char pc[2048];
-	snprintf(pc, sizeof(pc), "{\"m2m:sub\":{\"rn\":\"%s\",\"nu\":[\"test://%s\"]%s%s}}", name, name, *members ? "," : "", members);
-	must(call(t, OP_CREATE, ME, to, 23, pc), 2001);
-}
-
-static void instance(struct cse *t, const char *to, const char *con)
-{
-	char pc[256];
-	snprintf(pc, sizeof(pc), "{\"m2m:cin\":{\"con\":\"%s\"}}", con);
-	must(call(t, OP_CREATE, ME, to, 4, pc), 2001);
-}
-
 /* CORE-180, CORE-181: without enc, Updates notify and creation of children does not. CORE-185: nct 1. */
 static void updates_by_default(void **state)
 {

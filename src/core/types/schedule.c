@@ -38,7 +38,7 @@ static enum reeve_rc tell(struct exec *x, const struct res *sch)
 
 	if (rc != RC_OK)
 		return rc == RC_NOTFOUND ? RC_OK : rc;
-	return sub.h.ty == TYPE_SUBSCRIPTION ? notify_sub_updated(x, &sub) : RC_OK;
+	return sub.h.ty == TYPE_SUBSCRIPTION ? notify_sub_updated(x, &sub, 0) : RC_OK;
 }
 
 static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)

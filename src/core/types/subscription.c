@@ -2,6 +2,7 @@
 /* <subscription> (TS-0004 7.4.8): checks of Create and Update on the outcome, and its bookkeeping. */
 #include "core/draft.h"
 #include "core/notify_int.h"
+#include "core/outbox.h"
 #include "core/work.h"
 
 enum { TYPE_AE = 2, TYPE_CONTAINER = 3, TYPE_SUBSCRIPTION = 23, TYPE_TIME_SERIES = 29 };
@@ -260,14 +261,33 @@ static enum reeve_rc tell_removed(struct exec *x, struct arena *a, const struct 
 	return rc;
 }
 
+/* What the change of pn and ln means for notifications that wait (TS-0004 7.4.8.2.3, TS-0001 10.2.10.4). Judged here, in order with the
+ * events, because the notifier may see several changes at once. */
+static unsigned fate_of_kept(struct exec *x, struct arena *a, const struct res *old, const struct res *nw)
+{
+	struct sub was, is;
+	bool closed;
+
+	if (sub_read(x, a, old, &was) != RC_OK || sub_read(x, a, nw, &is) != RC_OK)
+		return 0;
+	closed = !sub_open(&is, x->now);
+	if (closed && was.pending && !is.pending)
+		return OB_DROP_KEPT;
+	if ((closed && was.pending == 2 && is.pending == 1) || (is.latest && !was.latest))
+		return OB_KEEP_ONE;
+	return 0;
+}
+
 static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
 {
-	struct res now = *nw;
+	unsigned flags = fate_of_kept(x, &r->arena, old, nw);
+	struct res mine = *nw; /* the first notice may move the record */
 	enum reeve_rc rc;
 
-	if ((rc = tell_removed(x, &r->arena, old, &now)) != RC_OK)
-		return rc;
-	return notify_sub_updated(x, old);
+	if (!(mine.text = arena_dup(&r->arena, nw->text)).p)
+		return RC_NOMEM;
+	rc = tell_removed(x, &r->arena, old, &mine);
+	return rc == RC_OK ? notify_sub_updated(x, old, flags) : rc;
 }
 
 static enum reeve_rc removing(struct exec *x, const struct res *sub)
