@@ -62,6 +62,7 @@ struct req {
 	struct slice pc;         /* content as JSON text ({"m2m:cnt":{...}}); p == NULL: none */
 	enum serial pc_serial;   /* how it was serialized on the wire; SERIAL_NONE: unknown media type */
 	bool pc_bad_serial;      /* content came in a serialization that is not supported -> 4015 */
+	bool wanted;             /* the sender said which serialization it wants */
 	enum serial want;        /* serialization wanted for the answer; SERIAL_NONE: unsupported one asked for -> 5207 */
 	struct slice bad;        /* p != NULL: the binding found a parameter malformed; text for a 4000 answer */
 	struct peer peer;

@@ -11,8 +11,10 @@ struct http_server;
 /* Listen on every loop of c (SO_REUSEPORT). `port` 0 picks one; http_server_port tells. `why` explains a failure. */
 REEVE_MUST_CHECK enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, struct http_server **out, char why[256]);
 uint16_t http_server_port(const struct http_server *s);
-/* No new connections; open ones end after their current answer. Then everything is freed. Call before core_stop. */
+/* No new connections; open ones end after their current answer, or after three seconds. Call before core_stop. */
 void http_server_stop(struct http_server *s);
+/* Call after core_stop: until then the core may still answer requests whose connection is gone. */
+void http_server_free(struct http_server *s);
 
 /* Pages that are not oneM2M (/metrics, /healthz): fills status, type, body; false when path is none. */
 typedef bool (*http_page)(struct core *c, struct slice path, int *status, const char **type, struct buf *body);
