@@ -73,7 +73,7 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 	buf_json(b, c->home.cse_id);
 	buf_lit(b, ",\"srt\":[");
 	types_supported(b);
-	buf_lit(b, "],\"srv\":[\"2a\",\"3\"],\"csz\":[\"application/json\",\"application/cbor\"],\"poa\":[");
+	buf_lit(b, "],\"srv\":[\"2a\",\"3\"],\"csz\":[\"json\",\"cbor\"],\"poa\":[");
 	for (size_t i = 0; i < c->cfg->poa.n; i++) {
 		if (i)
 			buf_char(b, ',');
@@ -306,6 +306,8 @@ static void stop_hub(struct loop *l, struct loop_msg *m)
 	struct stop_msg *s = (struct stop_msg *)m;
 	(void)l;
 	notifier_stop(s->c->notifier);
+	for (unsigned i = 0; i < s->c->n_transports; i++)
+		s->c->transports[i].stop(s->c->transports[i].ctx);
 	hub_stop(s->c->hub);
 	uv_sem_post(&s->done);
 }
@@ -328,6 +330,8 @@ void core_stop(struct core *c)
 		policy_cache_free(c->per_loop[i].policies);
 		st_reader_free(c->per_loop[i].reader);
 	}
+	for (unsigned i = 0; i < c->n_transports; i++)
+		c->transports[i].free(c->transports[i].ctx);
 	notifier_free(c->notifier);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);

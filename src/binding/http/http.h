@@ -24,6 +24,8 @@ void http_server_pages(struct http_server *s, http_page page);
 
 struct http_client;
 struct http_client *http_client_new(struct loop *l, unsigned per_target, size_t max_body);
+/* On the loop, before it ends: what is under way is concluded as unreachable. Then, after the loop ended, free. */
+void http_client_stop(struct http_client *c);
 void http_client_free(struct http_client *c);
 
 struct http_header { const char *name; struct slice value; };
@@ -38,6 +40,8 @@ struct http_call {
 	void (*done)(struct http_call *call, int status, int rsc, struct slice content_type, struct slice body);
 	void *owner;
 };
+/* Make c send over "http": a client on the hub. Before the first request; core_stop ends it. */
+void http_sender_register(struct core *c);
 /* Copies what it needs; *call lives until done. Never calls done before it returns. */
 void http_client_call(struct http_client *c, struct http_call *call);
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
+#include "admin/pages.h"
+
+static void gauge(struct buf *b, const char *name, const char *help, uint64_t v)
+{
+	buf_printf(b, "# HELP reeve_%s %s\n# TYPE reeve_%s gauge\nreeve_%s %llu\n", name, help, name, name, (unsigned long long)v);
+}
+
+static void metrics(struct core *c, struct buf *b)
+{
+	struct store_stat s;
+
+	metrics_write(&c->metrics, b);
+	store_stat(c->store, &s);
+	gauge(b, "store_bytes_used", "bytes the store occupies", s.bytes_used);
+	gauge(b, "store_bytes_max", "bytes the store may occupy (store.max)", s.bytes_max);
+	gauge(b, "resources", "resources stored", s.entries[ST_RES]);
+	gauge(b, "outbox", "notifications waiting", s.entries[ST_OUTBOX]);
+	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
+}
+
+bool admin_page(struct core *c, struct slice path, int *status, const char **type, struct buf *body)
+{
+	char why[256];
+
+	if (slice_eq(path, S("/metrics"))) {
+		*type = "text/plain; version=0.0.4";
+		metrics(c, body);
+		return true;
+	}
+	if (slice_eq(path, S("/healthz"))) {
+		*type = "text/plain";
+		*status = core_healthy(c, why) ? 200 : 503;
+		buf_slice(body, *status == 200 ? S("ready") : slice_str(why));
+		buf_char(body, '\n');
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocking HTTP requests over getaddrinfo and sockets; see client.h. The answer is parsed by http_parser. */
+#include "main/client.h"
+
+#include <errno.h>
+#include <http_parser.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/rand.h"
+
+enum reeve_rc client_url(struct client *c, const char *url, char why[256])
+{
+	struct slice s = slice_str(url);
+	struct http_parser_url u;
+	uint16_t port = 80;
+
+	http_parser_url_init(&u);
+	if (!slice_starts(s, S("http://")) || s.n > 1000 || http_parser_parse_url(s.p, s.n, 0, &u) != 0 ||
+	    !(u.field_set & (1 << UF_HOST)) || u.field_data[UF_HOST].len >= sizeof(c->host)) {
+		snprintf(why, 256, "\"%.100s\" is no address of a CSE: write http://HOST:PORT", url);
+		return RC_SYNTAX;
+	}
+	if (u.field_set & (1 << UF_PORT))
+		port = u.port;
+	snprintf(c->host, sizeof(c->host), "%.*s", (int)u.field_data[UF_HOST].len, url + u.field_data[UF_HOST].off);
+	snprintf(c->port, sizeof(c->port), "%u", port);
+	return RC_OK;
+}
+
+static enum reeve_rc wait_for(int fd, short events, usec until, char why[256])
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = events };
+		usec left = until - clock_mono();
+		int n = poll(&p, 1, left > 0 ? (int)(left / USEC_MS) + 1 : 0);
+		if (n > 0)
+			return RC_OK;
+		if (n < 0 && errno == EINTR)
+			continue;
+		snprintf(why, 256, "%s", n == 0 ? "no answer in time" : strerror(errno));
+		return RC_IO;
+	}
+}
+
+static int try_connect(const struct addrinfo *a, usec until, char why[256])
+{
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), err = 0;
+	socklen_t len = sizeof(err);
+
+	if (fd < 0) {
+		snprintf(why, 256, "%s", strerror(errno));
+		return -1;
+	}
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+		return fd;
+	if (errno == EINPROGRESS) {
+		if (wait_for(fd, POLLOUT, until, why) == RC_OK && getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0) {
+			if (err == 0)
+				return fd;
+			snprintf(why, 256, "%s", strerror(err));
+		}
+	} else {
+		snprintf(why, 256, "%s", strerror(errno));
+	}
+	close(fd);
+	return -1;
+}
+
+static int dial(const struct client *c, usec until, char why[256])
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	int fd = -1, n = getaddrinfo(c->host, c->port, &hints, &list);
+
+	if (n) {
+		snprintf(why, 256, "%.150s: %s", c->host, gai_strerror(n));
+		return -1;
+	}
+	for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
+		fd = try_connect(a, until, why);
+	freeaddrinfo(list);
+	return fd;
+}
+
+/* What the parser's callbacks need. */
+struct parsing {
+	struct client_answer *out;
+	struct buf field, value;
+	bool in_value, done;
+};
+
+static void take_header(struct parsing *p)
+{
+	const struct slice name = buf_view(&p->field), value = buf_view(&p->value);
+	uint64_t u;
+	if (slice_ieq(name, S("x-m2m-rsc")) && slice_u64(value, &u) && u < 10000)
+		p->out->rsc = (int)u;
+	else if (slice_ieq(name, S("content-location")))
+		buf_slice(&p->out->location, value);
+	else if (slice_ieq(name, S("x-m2m-cts")))
+		p->out->partial = slice_eq(value, S("1"));
+	else if (slice_ieq(name, S("x-m2m-cto")) && slice_u64(value, &u) && u < UINT32_MAX)
+		p->out->offset = (unsigned)u;
+	buf_clear(&p->field);
+	buf_clear(&p->value);
+	p->in_value = false;
+}
+
+static int on_field(http_parser *hp, const char *at, size_t n)
+{
+	struct parsing *p = hp->data;
+	if (p->in_value)
+		take_header(p);
+	buf_add(&p->field, at, n);
+	return p->field.failed;
+}
+
+static int on_value(http_parser *hp, const char *at, size_t n)
+{
+	struct parsing *p = hp->data;
+	p->in_value = true;
+	buf_add(&p->value, at, n);
+	return p->value.failed;
+}
+
+static int on_headers(http_parser *hp)
+{
+	struct parsing *p = hp->data;
+	if (p->in_value)
+		take_header(p);
+	p->out->status = (int)hp->status_code;
+	return 0;
+}
+
+static int on_body(http_parser *hp, const char *at, size_t n)
+{
+	struct parsing *p = hp->data;
+	buf_add(&p->out->body, at, n);
+	return p->out->body.failed;
+}
+
+static int on_complete(http_parser *hp)
+{
+	((struct parsing *)hp->data)->done = true;
+	return 0;
+}
+
+static enum reeve_rc send_all(int fd, struct slice s, usec until, char why[256])
+{
+	while (s.n) {
+		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+		if (n >= 0)
+			s = slice_skip(s, (size_t)n);
+		else if (errno == EPIPE || errno == ECONNRESET)
+			return RC_OK; /* the peer may have answered before it read everything: look */
+		else if (errno != EAGAIN && errno != EINTR) {
+			snprintf(why, 256, "%s", strerror(errno));
+			return RC_IO;
+		} else if (wait_for(fd, POLLOUT, until, why) != RC_OK)
+			return RC_IO;
+	}
+	return RC_OK;
+}
+
+static enum reeve_rc receive(int fd, struct client_answer *out, usec until, char why[256])
+{
+	static const http_parser_settings settings = {
+		.on_header_field = on_field, .on_header_value = on_value, .on_headers_complete = on_headers,
+		.on_body = on_body, .on_message_complete = on_complete,
+	};
+	struct parsing p = { .out = out };
+	http_parser hp;
+	char room[16384];
+	enum reeve_rc rc = RC_OK;
+
+	buf_init(&p.field, 1024);
+	buf_init(&p.value, 65536);
+	http_parser_init(&hp, HTTP_RESPONSE);
+	hp.data = &p;
+	while (rc == RC_OK && !p.done) {
+		ssize_t n = recv(fd, room, sizeof(room), 0);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			rc = wait_for(fd, POLLIN, until, why);
+			continue;
+		}
+		if (n < 0) {
+			snprintf(why, 256, "%s", strerror(errno));
+			rc = RC_IO;
+		} else if (http_parser_execute(&hp, &settings, room, (size_t)n) != (size_t)n) {
+			snprintf(why, 256, "%s", out->body.failed ? "the answer is longer than this client takes" : "the answer is no HTTP");
+			rc = RC_IO;
+		} else if (n == 0 && !p.done) {
+			snprintf(why, 256, "the connection was closed before the answer was complete");
+			rc = RC_IO;
+		}
+	}
+	buf_free(&p.field);
+	buf_free(&p.value);
+	return rc;
+}
+
+static void write_request(struct buf *b, const struct client *c, const char *method, struct slice path, const char *type,
+			  struct slice body)
+{
+	const bool v6 = strchr(c->host, ':') != NULL;
+	buf_printf(b, "%s %.*s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\nAccept: application/json\r\n", method, SF(path),
+		   v6 ? "[" : "", c->host, v6 ? "]" : "", c->port);
+	if (c->from.p)
+		buf_printf(b, "X-M2M-Origin: %.*s\r\n", SF(c->from));
+	buf_printf(b, "X-M2M-RI: %016llx\r\nX-M2M-RVI: %s\r\n", (unsigned long long)rand_u64(), c->release);
+	if (type)
+		buf_printf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.n);
+	buf_lit(b, "\r\n");
+	if (type)
+		buf_slice(b, body);
+}
+
+enum reeve_rc client_call(const struct client *c, const char *method, struct slice path, const char *type, struct slice body,
+			  struct client_answer *out, char why[256])
+{
+	const usec until = clock_mono() + c->timeout;
+	enum reeve_rc rc = RC_IO;
+	struct buf b;
+	int fd;
+
+	memset(out, 0, sizeof(*out));
+	buf_init(&out->body, c->max_answer);
+	buf_init(&out->location, 65536);
+	fd = dial(c, until, why);
+	if (fd < 0)
+		return RC_IO;
+	buf_init(&b, body.n + 65536);
+	write_request(&b, c, method, path, type, body);
+	if (b.failed)
+		snprintf(why, 256, "the request is too long");
+	else if ((rc = send_all(fd, buf_view(&b), until, why)) == RC_OK)
+		rc = receive(fd, out, until, why);
+	buf_free(&b);
+	close(fd);
+	return rc;
+}
+
+void client_answer_free(struct client_answer *a)
+{
+	buf_free(&a->body);
+	buf_free(&a->location);
+}

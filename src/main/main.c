@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reeve: the subcommands by name. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "main/commands.h"
+
+static const struct { const char *name, *what; int (*run)(int argc, char **argv); } commands[] = {
+	{ "up", "a whole system on this machine, for trying things out", cmd_up },
+	{ "cse", "a Common Services Entity", cmd_cse },
+};
+
+int wants_help(const char *arg)
+{
+	return !strcmp(arg, "--help") || !strcmp(arg, "-h") || !strcmp(arg, "help");
+}
+
+int usage_error(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "reeve %s: ", command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "; see reeve %s --help\n", command);
+	return EXIT_USAGE;
+}
+
+static void help(FILE *f)
+{
+	fputs("usage: reeve COMMAND [OPTION...]\n\n", f);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fputs("\nreeve COMMAND --help tells more. reeve --version tells the version.\n", f);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (wants_help(argv[1])) {
+		help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("reeve " REEVE_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 2, argv + 2);
+	fprintf(stderr, "reeve: there is no command \"%s\"; see reeve --help\n", argv[1]);
+	return EXIT_USAGE;
+}

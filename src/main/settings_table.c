@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of options. One row is one option everywhere; see settings.h. Texts are sentences an operator can act on. */
+#include "main/settings.h"
+
+#define AT(field) offsetof(struct config, field)
+#define DAY (86400 * UINT64_C(1000000))
+#define SECONDS(n) ((n) * UINT64_C(1000000))
+#define GIB (UINT64_C(1) << 30)
+
+const struct option_section option_sections[] = {
+	{ "cse", "Who this CSE is. Applications and other CSEs store these names: choose before the first start." },
+	{ "store", "Where resources are kept." },
+	{ "http", "The HTTP listener (TS-0009)." },
+	{ "server", "The process." },
+	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
+		    "for any text; an empty allow list allows everybody the deny list does not name." },
+	{ "resources", "How resources and requests live and end." },
+	{ "notify", "How notifications are delivered." },
+	{ "log", "What is written down. The log goes to standard error." },
+	{ "limits", "Ceilings. Meeting one refuses the request in question, is counted in /metrics, and harms no other "
+		    "request. The defaults fit a machine with 1 GiB of memory." },
+};
+const size_t n_option_sections = sizeof(option_sections) / sizeof(option_sections[0]);
+
+const struct option options[] = {
+	{ "cse", "id", OPT_CSE_ID, AT(cse_id), 0, 0,
+	  "CSE-ID: a slash and a name, unique at the service provider." },
+	{ "cse", "name", OPT_NAME, AT(base_name), 0, 0,
+	  "Resource name of the <CSEBase>, the first part of every structured address." },
+	{ "cse", "sp", OPT_SP_ID, AT(sp_id), 0, 0,
+	  "M2M-SP-ID: two slashes and a domain name of the service provider, in lower case." },
+	{ "cse", "type", OPT_CSE_TYPE, AT(type), 0, 0,
+	  "Type of this CSE: IN (infrastructure), MN (middle node) or ASN (application service node)." },
+	{ "cse", "poa", OPT_LIST, AT(poa), 0, 0,
+	  "Points of access that <CSEBase> tells others, as URLs. Empty: that of the listener." },
+
+	{ "store", "data", OPT_PATH, AT(data), 0, 0,
+	  "Folder of the store and of the log of denials. Created when absent, readable by the owner only. One process at "
+	  "a time may use it." },
+	{ "store", "max", OPT_BYTES64, AT(store_max), 1 << 20, (uint64_t)1 << 46,
+	  "The store never grows beyond this. It is address space, not memory; the disk may be full earlier." },
+	{ "store", "sync", OPT_BOOL_NOT, AT(no_sync), 0, 0,
+	  "Answer a change only when it is on the disk. With false, a crash loses acknowledged changes: for measurements only." },
+
+	{ "http", "address", OPT_ADDRESS, AT(http.address), 0, 0,
+	  "Numeric address to listen on. Plain HTTP is not protected: leave it on loopback, or put a TLS proxy in front." },
+	{ "http", "port", OPT_PORT, AT(http.port), 0, 65535,
+	  "Port to listen on; 0 lets the system choose one." },
+	{ "http", "open", OPT_BOOL, AT(http.open), 0, 0,
+	  "Believe an Originator (From) without a security association. Anybody who reaches the listener can then act as "
+	  "anybody else: right for trying things out on loopback. Without it such requests are refused (4106, 4107). On an "
+	  "address other than loopback it takes effect only when it is written in this file, or with --http.open-anywhere." },
+
+	{ "server", "threads", OPT_UNSIGNED, AT(threads), 0, 256,
+	  "Threads that serve connections; 0: one per processor." },
+
+	{ "access", "admin", OPT_ORIGINATOR, AT(admin), 0, 0,
+	  "Originator with all rights on the <CSEBase> by its base policy, for instance Cadmin. Empty: nobody has." },
+	{ "access", "registree", OPT_OPERATIONS, AT(base.registree), 0, 0,
+	  "What registered AEs and CSEs may do on the <CSEBase>: create, retrieve, update, delete, notify, discovery, or none." },
+	{ "access", "everyone", OPT_OPERATIONS, AT(base.everyone), 0, 0,
+	  "What every Originator may do on the <CSEBase>, registered or not. Registration itself needs no right." },
+	{ "access", "create_all", OPT_BOOL, AT(base.create_all), 0, 0,
+	  "Registered AEs and CSEs may create resources directly under the <CSEBase>, not only under their own." },
+	{ "access", "allow_ae", OPT_LIST, AT(allow_ae), 0, 0, "AE-IDs that may register." },
+	{ "access", "deny_ae", OPT_LIST, AT(deny_ae), 0, 0, "AE-IDs that may not register; stronger than allow_ae." },
+	{ "access", "allow_app", OPT_LIST, AT(allow_app), 0, 0, "App-IDs whose AEs may register." },
+	{ "access", "deny_app", OPT_LIST, AT(deny_app), 0, 0, "App-IDs whose AEs may not register." },
+	{ "access", "allow_cse", OPT_LIST, AT(allow_cse), 0, 0, "CSE-IDs that may register." },
+	{ "access", "deny_cse", OPT_LIST, AT(deny_cse), 0, 0, "CSE-IDs that may not register." },
+	{ "access", "domain_wildcards", OPT_BOOL, AT(domain_wildcards), 0, 0,
+	  "A * may stand in a domain entry of accessControlOriginators. The standard does not say so: off, such an entry "
+	  "matches nothing." },
+	{ "access", "countries", OPT_PATH, AT(countries), 0, 0,
+	  "File with one network and its country per line (192.0.2.0/24,FI), for location rules by country. Without it an "
+	  "accessControlPolicy with such a rule is refused." },
+	{ "access", "positions", OPT_PATH, AT(positions), 0, 0,
+	  "File with one Originator and its position per line (C-pump,60.17,24.94), for location rules by circle." },
+	{ "access", "local_authenticated", OPT_BOOL, AT(local_authenticated), 0, 0,
+	  "AEs that are registered here count as authenticated for the rules of policies even over an open listener." },
+
+	{ "resources", "expiry_scan", OPT_SPAN, AT(expiry_scan), SECONDS(1) / 100, DAY,
+	  "Longest pause between two looks at what expires." },
+	{ "resources", "request_lifetime", OPT_SPAN, AT(request_lifetime), SECONDS(1), 366 * DAY,
+	  "How long the <request> resource of a non-blocking request is kept." },
+	{ "resources", "request_expiry", OPT_SPAN, AT(request_expiry), SECONDS(1) / 10, DAY,
+	  "How long a request without Request Expiration Timestamp may wait." },
+	{ "resources", "max_lifetime", OPT_SPAN, AT(max_lifetime), 0, 36600 * DAY,
+	  "Longest lifetime of a resource, and that of one created without expirationTime; 0: as long as its parent." },
+	{ "resources", "max_instances", OPT_U64, AT(max_instances), 0, UINT64_MAX / 2,
+	  "Ceiling of maxNrOfInstances of a container, also for one that asks for none; 0: no ceiling." },
+	{ "resources", "max_container_bytes", OPT_BYTES64, AT(max_container_bytes), 0, UINT64_MAX / 2,
+	  "Ceiling of maxByteSize of a container; 0: no ceiling." },
+	{ "resources", "verify_subscriptions", OPT_BOOL, AT(verify_subscriptions), 0, 0,
+	  "Ask a notification target that is not the subscriber whether it wants the notifications before the "
+	  "subscription is created." },
+
+	{ "notify", "batch_duration", OPT_SPAN, AT(batch_duration), SECONDS(1) / 100, 366 * DAY,
+	  "Longest time a batch waits when the subscription's batchNotify does not say." },
+	{ "notify", "timeout", OPT_SPAN, AT(notify.timeout), SECONDS(1) / 100, SECONDS(3600),
+	  "How long a target may take to answer." },
+	{ "notify", "retry_first", OPT_SPAN, AT(notify.retry_first), SECONDS(1) / 1000, SECONDS(3600),
+	  "Pause before the second attempt; it doubles from attempt to attempt." },
+	{ "notify", "retry_most", OPT_SPAN, AT(notify.retry_most), SECONDS(1) / 1000, DAY,
+	  "Longest pause between two attempts." },
+	{ "notify", "give_up", OPT_SPAN, AT(notify.give_up), SECONDS(1), 366 * DAY,
+	  "A notification that could not be delivered for so long is dropped, and counted." },
+	{ "notify", "per_target", OPT_UNSIGNED, AT(notify.per_target), 1, 1000,
+	  "Connections to one target at a time." },
+
+	{ "log", "level", OPT_LOG_LEVEL, AT(log_level), 0, 0, "Least weight of what is logged: debug, info, warning or error." },
+	{ "log", "format", OPT_LOG_FORMAT, AT(log_json), 0, 0, "text, or json with one object per line." },
+	{ "log", "decisions", OPT_PATH, AT(decisions), 0, 0,
+	  "File of denied requests, read by `reeve explain`. Empty: decisions.log in the folder of the store." },
+
+	{ "limits", "body", OPT_BYTES, AT(limits.body), 1024, GIB, "Body of a request." },
+	{ "limits", "header", OPT_BYTES, AT(limits.header), 1024, GIB, "Request line and headers of a request." },
+	{ "limits", "response", OPT_BYTES, AT(limits.response), 1024, GIB, "Body of an answer." },
+	{ "limits", "request_memory", OPT_BYTES, AT(limits.request_memory), 65536, GIB,
+	  "Memory of one request while it is worked on, its body not counted." },
+	{ "limits", "json_depth", OPT_U32, AT(limits.json.depth), 4, 1000, "Nesting of arrays and objects in content." },
+	{ "limits", "json_tokens", OPT_U32, AT(limits.json.tokens), 64, 16 << 20, "Values and names in content." },
+	{ "limits", "connections", OPT_UNSIGNED, AT(limits.connections), 1, 1000000, "Connections open at a time." },
+	{ "limits", "write_queue", OPT_UNSIGNED, AT(limits.write_queue), 1, 1000000,
+	  "Requests waiting to change something; more are refused as overload (5xxx)." },
+	{ "limits", "parked", OPT_UNSIGNED, AT(limits.parked), 1, 1000000,
+	  "Requests waiting for somebody else: polling channels, blocking notifications, verification." },
+	{ "limits", "fanout_members", OPT_UNSIGNED, AT(limits.fanout_members), 1, 1000000, "Members a group request goes to." },
+	{ "limits", "fanout_depth", OPT_UNSIGNED, AT(limits.fanout_depth), 1, 16, "Groups within groups that a request goes through." },
+	{ "limits", "results", OPT_UNSIGNED, AT(limits.results), 1, 1000000,
+	  "Resources in one answer; the rest is had with the offset of Filter Criteria." },
+	{ "limits", "discovery_visits", OPT_UNSIGNED, AT(limits.discovery_visits), 1, 1000000000,
+	  "Resources looked at for one discovery." },
+	{ "limits", "name", OPT_UNSIGNED, AT(limits.name), 1, 400, "Bytes of a resource name." },
+	{ "limits", "policies_cached", OPT_UNSIGNED, AT(limits.policies_cached), 16, 1000000, "Compiled policies kept per thread." },
+	{ "limits", "outbox", OPT_UNSIGNED, AT(limits.outbox), 1, 100000000, "Notifications waiting to be delivered, of all subscriptions." },
+	{ "limits", "outbox_per_sub", OPT_UNSIGNED, AT(limits.outbox_per_sub), 1, 100000000, "The same, of one subscription." },
+	{ "limits", "polled", OPT_UNSIGNED, AT(limits.polled), 1, 1000000, "Requests waiting in one polling channel." },
+	{ "limits", "idle", OPT_SPAN, AT(limits.idle), SECONDS(1) / 10, DAY, "A connection without traffic is closed after so long." },
+	{ "limits", "header_time", OPT_SPAN, AT(limits.header_time), SECONDS(1) / 10, SECONDS(3600),
+	  "The header of a request must be complete so soon after its first byte." },
+	{ "limits", "body_time", OPT_SPAN, AT(limits.body_time), SECONDS(1) / 10, SECONDS(36000),
+	  "The body must be complete so soon after the header." },
+};
+const size_t n_options = sizeof(options) / sizeof(options[0]);
+_Static_assert(sizeof(options) / sizeof(options[0]) <= OPTIONS_MAX, "settings.from is too small");
