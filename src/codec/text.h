@@ -9,6 +9,8 @@
 /* m2m:timestamp (TS-0004 6.3.3): YYYYMMDDThhmmss[,f{1,6}] in UTC, a real calendar date. */
 bool text_timestamp(struct slice s, usec *out);
 enum { TEXT_TIMESTAMP_MAX = 22 };
+/* 9999-12-31T23:59:59Z: the latest moment a timestamp can tell. */
+#define TIMESTAMP_MOST (INT64_C(253402300799) * USEC_S)
 /* Writes the shortest form (fraction only when there is one, without trailing zeros) for years 1..9999, returns its length. No NUL. */
 size_t text_timestamp_write(usec t, char out[TEXT_TIMESTAMP_MAX]);
 /* m2m:absRelTimestamp: a timestamp, or milliseconds relative to `now` (may be negative). */

@@ -20,9 +20,6 @@
 
 enum { DECISIONS_BYTES = 16 << 20 };
 
-/* 9999-12-31T23:59:59Z: the latest moment a timestamp can tell. */
-static const usec latest = INT64_C(253402300799) * USEC_S;
-
 void core_locate(struct core *c, struct facts *f)
 {
 	if (c->locate)
@@ -91,7 +88,7 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 static struct rec_head head(int ty, usec now)
 {
 	usec t = now - now % USEC_S;
-	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = latest, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
+	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = ty == 5 ? USEC_NEVER : TIMESTAMP_MOST, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
 }
 
 /* Write or rewrite one provisioned resource; untouched when nothing differs. */
@@ -307,7 +304,8 @@ static void stop_hub(struct loop *l, struct loop_msg *m)
 	(void)l;
 	notifier_stop(s->c->notifier);
 	for (unsigned i = 0; i < s->c->n_transports; i++)
-		s->c->transports[i].stop(s->c->transports[i].ctx);
+		if (s->c->transports[i].stop)
+			s->c->transports[i].stop(s->c->transports[i].ctx);
 	hub_stop(s->c->hub);
 	uv_sem_post(&s->done);
 }
@@ -331,7 +329,8 @@ void core_stop(struct core *c)
 		st_reader_free(c->per_loop[i].reader);
 	}
 	for (unsigned i = 0; i < c->n_transports; i++)
-		c->transports[i].free(c->transports[i].ctx);
+		if (c->transports[i].free)
+			c->transports[i].free(c->transports[i].ctx);
 	notifier_free(c->notifier);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);

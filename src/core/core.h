@@ -35,8 +35,8 @@ struct transport {
 	void *ctx;
 	/* Copies what it needs; *s lives until done; never calls done before it returns. Hub only. */
 	void (*send)(void *ctx, struct send *s);
-	void (*stop)(void *ctx); /* on the hub: nothing is sent any more, what is under way ends now */
-	void (*free)(void *ctx); /* the hub has ended */
+	void (*stop)(void *ctx); /* may be NULL; on the hub: nothing is sent any more, what is under way ends now */
+	void (*free)(void *ctx); /* may be NULL; the hub has ended */
 };
 enum { CORE_TRANSPORTS = 8 };
 

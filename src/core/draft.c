@@ -314,7 +314,7 @@ static enum reeve_rc expiration(struct exec *x, struct req *r, const struct res 
 {
 	bool given = draft_given(d, S("et"));
 	struct slice raw = draft_get(d, S("et"));
-	usec most = parent->h.et, t;
+	usec most = parent->h.et < TIMESTAMP_MOST ? parent->h.et : TIMESTAMP_MOST, t;
 
 	if (x->core->cfg->max_lifetime && x->now + x->core->cfg->max_lifetime < most && !x->internal)
 		most = x->now + x->core->cfg->max_lifetime;
