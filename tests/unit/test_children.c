@@ -10,7 +10,7 @@
 
 #define ADMIN "CAdmin"
 
-static void container(struct cse *t, const char *to, const char *rn, const char *more)
+static void cnt(struct cse *t, const char *to, const char *rn, const char *more)
 {
 	char pc[512];
 
@@ -18,7 +18,7 @@ static void container(struct cse *t, const char *to, const char *rn, const char 
 	made(t, ADMIN, to, 3, pc);
 }
 
-static void instance(struct cse *t, const char *to, const char *rn, const char *more)
+static void cin(struct cse *t, const char *to, const char *rn, const char *more)
 {
 	char pc[512];
 
@@ -94,7 +94,7 @@ static unsigned dice(unsigned *seed, unsigned sides)
 /* A random tree of containers, groups and instances below cse/r. */
 static void grow(struct cse *t, struct node *v, unsigned *seed)
 {
-	container(t, "cse", "r", NULL);
+	cnt(t, "cse", "r", NULL);
 	v[0] = (struct node){ .path = "cse/r", .parent = -1, .ty = 3 };
 	for (int i = 1; i < NODES; i++) {
 		char more[128] = "", name[16];
@@ -117,7 +117,7 @@ static void grow(struct cse *t, struct node *v, unsigned *seed)
 		}
 		snprintf(name, sizeof(name), "n%d", i);
 		snprintf(v[i].path, sizeof(v[i].path), "%.230s/%s", v[up].path, name);
-		(v[i].ty == 4 ? instance : container)(t, v[up].path, name, more);
+		(v[i].ty == 4 ? cin : cnt)(t, v[up].path, name, more);
 	}
 }
 
@@ -219,14 +219,14 @@ static void a_question_with_an_index_is_not_paid_by_the_tree(void **state)
 	struct names l = { .n = 0 };
 	struct asked a = { .out = NULL };
 
-	container(t, "cse", "r", NULL);
-	container(t, "cse", "small", NULL);
-	container(t, "cse/small", "one", ",\"lbl\":[\"common\"]");
+	cnt(t, "cse", "r", NULL);
+	cnt(t, "cse", "small", NULL);
+	cnt(t, "cse/small", "one", ",\"lbl\":[\"common\"]");
 	for (int i = 0; i < 300; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "c%d", i);
-		container(t, "cse/r", name, i % 100 == 0 ? ",\"lbl\":[\"rare\",\"common\"]" : ",\"lbl\":[\"common\"]");
+		cnt(t, "cse/r", name, i % 100 == 0 ? ",\"lbl\":[\"rare\",\"common\"]" : ",\"lbl\":[\"common\"]");
 	}
 	discover(t, "cse", "fu=1&lbl=rare", &l);
 	assert_int_equal(l.n, 3);
@@ -280,12 +280,12 @@ static void the_local_limit_of_results(void **state)
 	struct names l = { .n = 0 };
 	struct asked a = { .out = NULL };
 
-	container(t, "cse", "r", NULL);
+	cnt(t, "cse", "r", NULL);
 	for (int i = 0; i < 12; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "c%d", i);
-		container(t, "cse/r", name, NULL);
+		cnt(t, "cse/r", name, NULL);
 	}
 	for (int rcn = 0; rcn < 2; rcn++) {
 		must(ask(t, ADMIN, "cse/r", rcn ? "rcn=6&lim=11" : "fu=1&lim=11", &a), 2000);
@@ -324,14 +324,14 @@ static void the_size_of_an_answer_is_limited(void **state)
 	struct cse *t = *state;
 	struct asked a = { .out = NULL };
 
-	container(t, "cse", "r", NULL);
+	cnt(t, "cse", "r", NULL);
 	for (int i = 0; i < 50; i++) {
 		char name[16], path[32];
 
 		snprintf(name, sizeof(name), "child%d", i);
 		snprintf(path, sizeof(path), "cse/r/%s", name);
-		container(t, "cse/r", name, NULL);
-		container(t, path, "below", NULL);
+		cnt(t, "cse/r", name, NULL);
+		cnt(t, path, "below", NULL);
 	}
 	for (size_t q = 0; q < 6; q++) {
 		uint32_t offset = 1, pages = 0;
@@ -362,14 +362,14 @@ static void a_direct_child_is_not_cut(void **state)
 	struct cse *t = *state;
 	struct asked a = { .out = NULL };
 
-	container(t, "cse", "r", NULL);
-	container(t, "cse/r", "a", NULL);
-	container(t, "cse/r", "big", NULL);
+	cnt(t, "cse", "r", NULL);
+	cnt(t, "cse/r", "a", NULL);
+	cnt(t, "cse/r", "big", NULL);
 	for (int i = 0; i < 5; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "x%d", i);
-		container(t, "cse/r/big", name, NULL);
+		cnt(t, "cse/r/big", name, NULL);
 	}
 	/* CORE-077 */
 	must(ask(t, ADMIN, "cse/r", "rcn=8&lim=4", &a), 2000);
@@ -400,15 +400,15 @@ static void the_hidden_is_not_counted(void **state)
 	made(t, ADMIN, "cse", 1, "{\"m2m:acp\":{\"rn\":\"reg\",\"pv\":{\"acr\":[" OPS(ADMIN, 63) "]},\"pvs\":{\"acr\":[" OPS(ADMIN, 63) "]}}}");
 	made(t, "C", "cse", 2, "{\"m2m:ae\":{\"rn\":\"app\",\"api\":\"Napp\",\"rr\":false,\"srv\":[\"3\"]}}");
 	must(ask(t, ADMIN, "cse", "fu=1&ty=2", &a), 2000);
-	container(t, "cse", "r", ",\"acpi\":[\"cse/open\"]");
+	cnt(t, "cse", "r", ",\"acpi\":[\"cse/open\"]");
 	for (int i = 0; i < 20; i++) {
 		char name[16], path[32];
 
 		snprintf(name, sizeof(name), "%s%d", i % 2 ? "seen" : "dark", i);
 		snprintf(path, sizeof(path), "cse/r/%s", name);
-		container(t, "cse/r", name, i % 2 ? ",\"acpi\":[\"cse/open\"],\"lbl\":[\"x\"]" : ",\"acpi\":[\"cse/reg\"],\"lbl\":[\"x\"]");
+		cnt(t, "cse/r", name, i % 2 ? ",\"acpi\":[\"cse/open\"],\"lbl\":[\"x\"]" : ",\"acpi\":[\"cse/reg\"],\"lbl\":[\"x\"]");
 		if (i == 4)
-			container(t, path, "lit", ",\"acpi\":[\"cse/open\"],\"lbl\":[\"x\"]");
+			cnt(t, path, "lit", ",\"acpi\":[\"cse/open\"],\"lbl\":[\"x\"]");
 	}
 	for (int q = 0; q < 4; q++) {
 		static const char *const queries[] = { "fu=1&lim=5", "fu=1&lbl=x&lim=5", "fu=1&ty=3&lim=5", "rcn=6&lim=5" };
@@ -444,10 +444,10 @@ static void the_expired_is_not_found(void **state)
 	et[text_timestamp_write(soon, et)] = 0;
 	t->cfg.expiry_scan = 3600 * USEC_S;
 	snprintf(more, sizeof(more), ",\"lbl\":[\"x\"],\"et\":\"%s\"", et);
-	container(t, "cse", "r", NULL);
-	container(t, "cse/r", "a", more);
-	container(t, "cse/r/a", "b", ",\"lbl\":[\"x\"]");
-	instance(t, "cse/r/a/b", "i", ",\"lbl\":[\"x\"]");
+	cnt(t, "cse", "r", NULL);
+	cnt(t, "cse/r", "a", more);
+	cnt(t, "cse/r/a", "b", ",\"lbl\":[\"x\"]");
+	cin(t, "cse/r/a/b", "i", ",\"lbl\":[\"x\"]");
 	for (size_t q = 0; q < 6; q++) {
 		discover(t, "cse/r", queries[q], &l);
 		assert_true(l.n > 0);
@@ -499,10 +499,10 @@ static void withheld_instances_are_not_shown(void **state)
 	struct cse *t = *state;
 	struct asked a = { .out = NULL };
 
-	container(t, "cse", "r", NULL);
-	container(t, "cse/r", "c", ",\"disr\":true");
-	container(t, "cse/r/c", "sub", NULL);
-	instance(t, "cse/r/c", "secret", NULL);
+	cnt(t, "cse", "r", NULL);
+	cnt(t, "cse/r", "c", ",\"disr\":true");
+	cnt(t, "cse/r/c", "sub", NULL);
+	cin(t, "cse/r/c", "secret", NULL);
 	for (int i = 0; i < 2; i++) {
 		must(ask(t, ADMIN, i ? "cse/r" : "cse/r/c", "rcn=4", &a), 2000);
 		expect_part(a.out, "\"rn\":\"sub\"");
@@ -517,13 +517,13 @@ static void relative_paths(void **state)
 	struct cse *t = *state;
 	struct names l = { .n = 0 };
 
-	container(t, "cse", "r", NULL);
-	container(t, "cse/r", "a", ",\"lbl\":[\"m\"]");
-	container(t, "cse/r", "b", ",\"lbl\":[\"m\"]");
-	container(t, "cse/r/a", "x", NULL);
-	container(t, "cse/r/b", "x", NULL);
-	instance(t, "cse/r/a/x", "i1", NULL);
-	instance(t, "cse/r/a/x", "i2", NULL);
+	cnt(t, "cse", "r", NULL);
+	cnt(t, "cse/r", "a", ",\"lbl\":[\"m\"]");
+	cnt(t, "cse/r", "b", ",\"lbl\":[\"m\"]");
+	cnt(t, "cse/r/a", "x", NULL);
+	cnt(t, "cse/r/b", "x", NULL);
+	cin(t, "cse/r/a/x", "i1", NULL);
+	cin(t, "cse/r/a/x", "i2", NULL);
 	discover(t, "cse/r", "fu=1&lbl=m&arp=x", &l);
 	assert_int_equal(l.n, 2);
 	names_free(&l);
