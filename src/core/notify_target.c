@@ -281,10 +281,6 @@ static bool rules_hold(struct exec *x, struct arena *a, const struct res *pdr)
 
 	if (res_json(a, pdr, &j) != RC_OK || !(dr = json_member(&j, 0, S("dr"))))
 		return true; /* no rule: nothing to hold back */
-	if (json_kind(&j, dr) == J_ARRAY)
-		dr = j.tok[dr].count ? dr + 1 : 0;
-	if (!dr)
-		return true;
 	tod = json_member(&j, dr, S("tod"));
 	lr = json_member(&j, dr, S("lr"));
 	drr = json_member(&j, 0, S("drr"));
