@@ -9,6 +9,7 @@
 static const struct { const char *name, *what; int (*run)(int argc, char **argv); } commands[] = {
 	{ "up", "a whole system on this machine, for trying things out", cmd_up },
 	{ "cse", "a Common Services Entity", cmd_cse },
+	{ "ae", "act as an entity from the shell", cmd_ae },
 };
 
 int wants_help(const char *arg)

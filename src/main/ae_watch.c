@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `reeve ae watch`: subscribe, print notifications until Ctrl-C, unsubscribe.
+ *
+ * A listener of its own on a port the system chooses; its URL is the notification target. The subscription expires by
+ * itself after a day, so that a killed watcher leaves nothing for ever. Every notification is answered with 2000; a
+ * message that is none, or too long, closes its connection. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <http_parser.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "codec/text.h"
+#include "main/ae.h"
+#include "main/commands.h"
+
+enum { CONNECTIONS = 16, BODY_MAX = 16 << 20, HEADER_MAX = 65536 };
+
+struct connection {
+	int fd;
+	http_parser hp;
+	struct buf body, field, value, rqi;
+	bool in_value, stop;
+	const struct ae *ae;
+};
+
+struct watch {
+	struct ae *ae;
+	int listener, signals;
+	struct connection c[CONNECTIONS];
+	struct slice sub;         /* address of the subscription */
+	char url[128];
+};
+
+static void header_done(struct connection *c)
+{
+	if (slice_ieq(buf_view(&c->field), S("x-m2m-ri"))) {
+		buf_clear(&c->rqi);
+		buf_slice(&c->rqi, buf_view(&c->value));
+	}
+	buf_clear(&c->field);
+	buf_clear(&c->value);
+	c->in_value = false;
+}
+
+static int on_field(http_parser *hp, const char *at, size_t n)
+{
+	struct connection *c = hp->data;
+	if (c->in_value)
+		header_done(c);
+	buf_add(&c->field, at, n);
+	return c->field.failed;
+}
+
+static int on_value(http_parser *hp, const char *at, size_t n)
+{
+	struct connection *c = hp->data;
+	c->in_value = true;
+	buf_add(&c->value, at, n);
+	return c->value.failed;
+}
+
+static int on_headers(http_parser *hp)
+{
+	struct connection *c = hp->data;
+	if (c->in_value)
+		header_done(c);
+	return 0;
+}
+
+static int on_body(http_parser *hp, const char *at, size_t n)
+{
+	struct connection *c = hp->data;
+	buf_add(&c->body, at, n);
+	return c->body.failed;
+}
+
+static void print_event(const struct json *j, uint32_t sgn)
+{
+	static const char *const names[] = { "?", "updated", "deleted", "child created", "child deleted", "retrieved" };
+	const uint32_t nev = json_member(j, sgn, S("nev"));
+	const uint32_t rep = nev ? json_member(j, nev, S("rep")) : 0, net = nev ? json_member(j, nev, S("net")) : 0;
+	uint64_t kind = 3;
+
+	if (net && !json_u64(j, net, &kind))
+		kind = 0;
+	printf("--- %s\n", names[kind < sizeof(names) / sizeof(names[0]) ? kind : 0]);
+	if (rep)
+		ae_print(json_raw(j, rep));
+}
+
+/* {"m2m:sgn":{...}} or {"m2m:agn":{"m2m:sgn":[...]}}: a verification says nothing to people, the end of the subscription does. */
+static void print_notification(struct connection *c)
+{
+	struct arena a;
+	struct json j;
+	struct slice why;
+	uint32_t sgn = 0;
+	bool yes = false;
+
+	if (c->ae->json) {
+		printf("%.*s\n", SF(buf_view(&c->body)));
+		fflush(stdout);
+		return;
+	}
+	arena_init(&a, NULL, 0, 64 << 20);
+	if (json_parse(&a, buf_view(&c->body), &json_default_limits, &j, &why) == RC_OK) {
+		const uint32_t agn = json_member(&j, 0, S("m2m:agn")), list = agn ? json_member(&j, agn, S("m2m:sgn")) : 0;
+		if (list && json_kind(&j, list) == J_ARRAY)
+			for (uint32_t k = list + 1; k < j.tok[list].next; k = j.tok[k].next)
+				print_event(&j, k);
+		sgn = json_member(&j, 0, S("m2m:sgn"));
+	}
+	if (sgn && json_bool(&j, json_member(&j, sgn, S("sud")), &yes) && yes) {
+		puts("--- the subscription ended");
+		c->stop = true;
+	} else if (sgn && !json_member(&j, sgn, S("vrq")))
+		print_event(&j, sgn);
+	arena_reset(&a);
+	fflush(stdout);
+}
+
+static int on_complete(http_parser *hp)
+{
+	struct connection *c = hp->data;
+	struct buf b;
+	size_t sent = 0;
+
+	print_notification(c);
+	buf_init(&b, 4096 + c->rqi.n);
+	buf_printf(&b, "HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\nX-M2M-RVI: 3\r\nX-M2M-RI: %.*s\r\nContent-Length: 0\r\n\r\n",
+		   SF(buf_view(&c->rqi)));
+	while (sent < b.n) {
+		ssize_t n = send(c->fd, b.p + sent, b.n - sent, MSG_NOSIGNAL);
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	buf_free(&b);
+	buf_clear(&c->body);
+	buf_clear(&c->rqi);
+	return 0;
+}
+
+static const http_parser_settings parser_settings = {
+	.on_header_field = on_field, .on_header_value = on_value, .on_headers_complete = on_headers,
+	.on_body = on_body, .on_message_complete = on_complete,
+};
+
+static void close_connection(struct connection *c)
+{
+	close(c->fd);
+	c->fd = -1;
+	buf_free(&c->body);
+	buf_free(&c->field);
+	buf_free(&c->value);
+	buf_free(&c->rqi);
+}
+
+static void accept_one(struct watch *w)
+{
+	int fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < CONNECTIONS; i++)
+		if (w->c[i].fd < 0) {
+			struct connection *c = &w->c[i];
+			memset(c, 0, sizeof(*c));
+			c->fd = fd;
+			c->ae = w->ae;
+			buf_init(&c->body, BODY_MAX);
+			buf_init(&c->field, 1024);
+			buf_init(&c->value, HEADER_MAX);
+			buf_init(&c->rqi, HEADER_MAX);
+			http_parser_init(&c->hp, HTTP_REQUEST);
+			c->hp.data = c;
+			return;
+		}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void read_connection(struct connection *c)
+{
+	char room[16384];
+	ssize_t n = recv(c->fd, room, sizeof(room), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || http_parser_execute(&c->hp, &parser_settings, room, (size_t)n) != (size_t)n || !http_should_keep_alive(&c->hp))
+		close_connection(c);
+}
+
+static enum reeve_rc open_listener(struct watch *w, char why[256])
+{
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	const bool is6 = inet_pton(AF_INET6, w->ae->listen, &v6.sin6_addr) == 1;
+	struct sockaddr *sa = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
+
+	if (!is6 && inet_pton(AF_INET, w->ae->listen, &v4.sin_addr) != 1) {
+		snprintf(why, 256, "--listen %.100s: write a numeric address of this machine", w->ae->listen);
+		return RC_INVALID;
+	}
+	w->listener = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (w->listener < 0 || bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
+	    getsockname(w->listener, sa, &len) < 0) {
+		snprintf(why, 256, "cannot listen on %.100s: %s", w->ae->listen, strerror(errno));
+		return RC_IO;
+	}
+	snprintf(w->url, sizeof(w->url), is6 ? "http://[%s]:%u/" : "http://%s:%u/", w->ae->listen,
+		 ntohs(is6 ? v6.sin6_port : v4.sin_port));
+	return RC_OK;
+}
+
+/* The answer to the Create comes while verification may already knock at the listener: that one waits in the backlog. */
+static int subscribe(struct watch *w)
+{
+	struct ae *ae = w->ae;
+	struct client_answer a;
+	struct buf path, body;
+	char until[TEXT_TIMESTAMP_MAX], why[256];
+	const size_t n = text_timestamp_write((clock_wall() / USEC_S + 86400) * USEC_S, until);
+	int status = EXIT_OK;
+
+	buf_init(&path, 65536);
+	buf_init(&body, 65536);
+	ae_path(ae, slice_str(ae->args[0]), &path);
+	buf_printf(&body, "{\"m2m:sub\":{\"nu\":[\"%s\"],\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}", w->url, (int)n, until, ae->events);
+	if (client_call(&ae->client, "POST", buf_view(&path), "application/json;ty=23", buf_view(&body), &a, why) != RC_OK) {
+		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
+		status = EXIT_UNREACHABLE;
+	} else if (a.rsc != 2001) {
+		status = ae_answer(ae, &a);
+		if (status == EXIT_OK)
+			status = EXIT_REFUSED;
+	} else {
+		struct json j;
+		struct slice reason, text = arena_dup(&ae->memory, buf_view(&a.body));
+		uint32_t sub = 0;
+		if (text.p && json_parse(&ae->memory, text, &json_default_limits, &j, &reason) == RC_OK)
+			sub = json_member(&j, 0, S("m2m:sub"));
+		w->sub = sub ? json_string(&ae->memory, &j, json_member(&j, sub, S("ri"))) : S("");
+	}
+	client_answer_free(&a);
+	buf_free(&path);
+	buf_free(&body);
+	return status;
+}
+
+static void unsubscribe(struct watch *w)
+{
+	struct client_answer a;
+	struct buf path;
+	char why[256];
+
+	if (!w->sub.n)
+		return;
+	buf_init(&path, 65536);
+	ae_path(w->ae, w->sub, &path);
+	if (client_call(&w->ae->client, "DELETE", buf_view(&path), NULL, S(""), &a, why) != RC_OK)
+		fprintf(stderr, "reeve: the subscription %.*s could not be removed: %s; it expires in a day\n", SF(w->sub), why);
+	client_answer_free(&a);
+	buf_free(&path);
+}
+
+static void serve(struct watch *w)
+{
+	for (;;) {
+		struct pollfd p[2 + CONNECTIONS] = { { .fd = w->signals, .events = POLLIN }, { .fd = w->listener, .events = POLLIN } };
+		for (int i = 0; i < CONNECTIONS; i++)
+			p[2 + i] = (struct pollfd){ .fd = w->c[i].fd, .events = POLLIN };
+		if (poll(p, 2 + CONNECTIONS, -1) < 0)
+			continue;
+		if (p[0].revents)
+			return;
+		for (int i = 0; i < CONNECTIONS; i++) {
+			if (p[2 + i].revents)
+				read_connection(&w->c[i]);
+			if (w->c[i].stop)
+				w->sub = S(""); /* gone already */
+		}
+		if (w->sub.p && !w->sub.n)
+			return;
+		if (p[1].revents)
+			accept_one(w);
+	}
+}
+
+int ae_watch(struct ae *ae)
+{
+	struct watch w = { .ae = ae, .listener = -1, .signals = -1 };
+	sigset_t set;
+	char why[256];
+	int status;
+
+	if (ae->n_args != 1)
+		return usage_error("ae", "watch needs one address");
+	if (strspn(ae->events, "0123456789,") != strlen(ae->events))
+		return usage_error("ae", "--events %s: write numbers with commas between them", ae->events);
+	if (open_listener(&w, why) != RC_OK)
+		return usage_error("ae", "%s", why);
+	for (int i = 0; i < CONNECTIONS; i++)
+		w.c[i].fd = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	w.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	status = subscribe(&w);
+	if (status == EXIT_OK) {
+		fprintf(stderr, "watching %s; Ctrl-C ends it\n", ae->args[0]);
+		serve(&w);
+		unsubscribe(&w);
+	}
+	for (int i = 0; i < CONNECTIONS; i++)
+		if (w.c[i].fd >= 0)
+			close_connection(&w.c[i]);
+	close(w.listener);
+	close(w.signals);
+	return status;
+}
