@@ -5,11 +5,36 @@
  * for want of a fact fails. Nothing here allocates, waits or reads a clock. */
 #include "authz/policy_int.h"
 
-static bool in_set(const struct id_set *s, uint64_t hash, struct slice who)
+#include <endian.h>
+#include <math.h>
+
+/* One decision is thousands of tests of a few instructions each: the compiler's own choice of what to inline costs a third more (bench_pdp). */
+#define HOT static inline __attribute__((always_inline))
+
+/* slice_eq without a call: most identifiers are shorter than four words. */
+HOT bool same(struct slice a, struct slice b)
+{
+	uint64_t x, y;
+	size_t i = 0;
+
+	if (a.n != b.n || a.n < sizeof(x))
+		return slice_eq(a, b);
+	for (; i + sizeof(x) < a.n; i += sizeof(x)) {
+		memcpy(&x, a.p + i, sizeof(x));
+		memcpy(&y, b.p + i, sizeof(y));
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a.p + a.n - sizeof(x), sizeof(x)); /* the last word overlaps the one before */
+	memcpy(&y, b.p + b.n - sizeof(y), sizeof(y));
+	return x == y;
+}
+
+static bool in_large_set(const struct id_set *s, uint64_t hash, struct slice who)
 {
 	uint32_t from = 0, n = s->n;
 
-	while (n > 8) { /* everything before `from` is smaller than hash; the first equal one is in [from, from + n] */
+	while (n > 1) { /* everything before `from` is smaller than hash; the first equal one is in [from, from + n) if there is any */
 		uint32_t half = n / 2;
 		if (s->hash[from + half - 1] < hash) {
 			from += half;
@@ -19,25 +44,42 @@ static bool in_set(const struct id_set *s, uint64_t hash, struct slice who)
 		}
 	}
 	for (uint32_t i = from; i < s->n && s->hash[i] <= hash; i++)
-		if (s->hash[i] == hash && slice_eq(s->id[i], who))
+		if (s->hash[i] == hash && same(s->id[i], who))
 			return true;
 	return false;
 }
 
-static bool in_domain(struct slice domain, struct slice who)
+HOT bool in_set(const struct id_set *s, uint64_t hash, struct slice who)
+{
+	if (s->n > 8)
+		return in_large_set(s, hash, who);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->hash[i] == hash && same(s->id[i], who))
+			return true;
+	return false;
+}
+
+HOT bool in_domain(struct slice domain, struct slice who)
 {
 	return who.n > domain.n && who.p[domain.n] == '/' && memcmp(who.p, domain.p, domain.n) == 0;
 }
 
-static bool originator_ok(const struct rule *r, const struct facts *f)
+HOT bool fits(const struct glob *g, struct slice who)
 {
-	if (r->all || in_set(&r->exact, f->who_hash, f->who))
-		return true;
+	uint64_t tail = 0;
+
+	if (who.n < g->least || who.n > ORIGINATOR_MAX)
+		return false;
+	if (g->literal >= sizeof(tail))
+		memcpy(&tail, who.p + g->literal - sizeof(tail), sizeof(tail));
+	return tail == g->tail && memcmp(who.p, g->text.p, g->literal) == 0 &&
+	       policy_glob(slice_skip(g->text, g->literal), slice_skip(who, g->literal));
+}
+
+static __attribute__((noinline)) bool domain_or_role_ok(const struct rule *r, const struct facts *f)
+{
 	for (uint32_t i = 0; i < r->n_domains; i++)
 		if (in_domain(r->domain[i], f->who))
-			return true;
-	for (uint32_t i = 0; i < r->n_globs && f->who.n <= ORIGINATOR_MAX; i++)
-		if (policy_glob(r->glob[i], f->who))
 			return true;
 	for (uint32_t i = 0; i < r->n_roles; i++)
 		for (size_t k = 0; k < f->n_roles; k++)
@@ -46,7 +88,17 @@ static bool originator_ok(const struct rule *r, const struct facts *f)
 	return false;
 }
 
-static bool detail_ok(const struct detail *d, const struct facts *f)
+HOT bool originator_ok(const struct rule *r, const struct facts *f)
+{
+	if (r->all || in_set(&r->exact, f->who_hash, f->who))
+		return true;
+	for (uint32_t i = 0; i < r->n_globs; i++)
+		if (fits(&r->glob[i], f->who))
+			return true;
+	return (r->n_domains | r->n_roles) && domain_or_role_ok(r, f);
+}
+
+HOT bool detail_ok(const struct detail *d, const struct facts *f)
 {
 	if (d->ty >= 0 && d->ty != f->target_ty)
 		return false;
@@ -61,7 +113,7 @@ static bool detail_ok(const struct detail *d, const struct facts *f)
 }
 
 /* acod speaks of Create only (AUTHZ-104). */
-static bool object_ok(const struct rule *r, const struct facts *f)
+HOT bool object_ok(const struct rule *r, const struct facts *f)
 {
 	if (r->n_details == 0 || f->op != ACOP_CREATE)
 		return true;
@@ -71,10 +123,16 @@ static bool object_ok(const struct rule *r, const struct facts *f)
 	return false;
 }
 
-static bool time_ok(const struct context *c, const struct facts *f)
+/* Hour and minute first, and here: most windows end with them, and a call costs more than the test. */
+HOT bool in_window(const struct text_schedule *w, const struct text_time *t)
+{
+	return (w->hour >> t->hour & 1) && (w->minute >> t->minute & 1) && text_schedule_match(w, t);
+}
+
+HOT bool time_ok(const struct context *c, const struct facts *f)
 {
 	for (uint32_t i = 0; i < c->n_windows; i++)
-		if (text_schedule_match(&c->window[i], &f->time))
+		if (in_window(&c->window[i], &f->time))
 			return true;
 	return c->n_windows == 0;
 }
@@ -83,16 +141,15 @@ static void derive_ip(struct derived *d, const struct facts *f)
 {
 	if (d->have_ip)
 		return;
-	d->hi = d->lo = 0;
-	for (int i = 0; i < 8; i++) {
-		d->hi = d->hi << 8 | f->ip[i];
-		d->lo = d->lo << 8 | f->ip[8 + i];
-	}
+	memcpy(&d->hi, f->ip, sizeof(d->hi));
+	memcpy(&d->lo, f->ip + 8, sizeof(d->lo));
+	d->hi = be64toh(d->hi);
+	d->lo = be64toh(d->lo);
 	d->v4 = d->hi == 0 && d->lo >> 32 == 0xffff;
 	d->have_ip = true;
 }
 
-static bool address_ok(const struct context *c, const struct facts *f, struct derived *d)
+HOT bool address_ok(const struct context *c, const struct facts *f, struct derived *d)
 {
 	if (c->n_nets == 0)
 		return true;
@@ -107,22 +164,22 @@ static bool address_ok(const struct context *c, const struct facts *f, struct de
 	return false;
 }
 
-static bool in_circle(const struct circle *c, const struct facts *f, struct derived *d)
+HOT bool in_circle(const struct circle *c, const struct facts *f, struct derived *d)
 {
 	double dx, dy, dz;
 
-	if (!f->position_known)
-		return false;
+	if (!f->position_known || !(fabs(f->latitude - c->latitude) <= c->degrees))
+		return false; /* as well for a latitude that is no number */
 	if (!d->have_place)
 		policy_vector(f->latitude, f->longitude, &d->x, &d->y, &d->z);
 	d->have_place = true;
 	dx = c->x - d->x;
 	dy = c->y - d->y;
 	dz = c->z - d->z;
-	return dx * dx + dy * dy + dz * dz <= c->chord2; /* false for a position that is no number */
+	return dx * dx + dy * dy + dz * dz <= c->chord2;
 }
 
-static bool location_ok(const struct context *c, const struct facts *f, struct derived *d)
+HOT bool location_ok(const struct context *c, const struct facts *f, struct derived *d)
 {
 	if (c->circle)
 		return in_circle(c->circle, f, d);
@@ -132,7 +189,7 @@ static bool location_ok(const struct context *c, const struct facts *f, struct d
 	return c->n_countries == 0;
 }
 
-enum pdp_miss pdp_context(const struct context *c, const struct facts *f, struct derived *d)
+HOT enum pdp_miss test_context(const struct context *c, const struct facts *f, struct derived *d)
 {
 	if (!time_ok(c, f))
 		return PDP_TIME;
@@ -141,13 +198,15 @@ enum pdp_miss pdp_context(const struct context *c, const struct facts *f, struct
 	return location_ok(c, f, d) ? PDP_MATCH : PDP_LOCATION;
 }
 
+enum pdp_miss pdp_context(const struct context *c, const struct facts *f, struct derived *d) { return test_context(c, f, d); }
+
 /* The miss of the context that got furthest: the one that says most. */
-static enum pdp_miss contexts(const struct rule *r, const struct facts *f, struct derived *d)
+HOT enum pdp_miss contexts(const struct rule *r, const struct facts *f, struct derived *d)
 {
 	enum pdp_miss best = PDP_MATCH;
 
 	for (uint32_t i = 0; i < r->n_contexts; i++) {
-		enum pdp_miss m = pdp_context(&r->context[i], f, d);
+		enum pdp_miss m = test_context(&r->context[i], f, d);
 		if (m == PDP_MATCH)
 			return PDP_MATCH;
 		if (m > best)
@@ -156,12 +215,10 @@ static enum pdp_miss contexts(const struct rule *r, const struct facts *f, struc
 	return best;
 }
 
-enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d)
+HOT enum pdp_miss test_rule(const struct rule *r, const struct facts *f, struct derived *d)
 {
-	if (r->unreadable)
-		return PDP_UNREADABLE;
-	if (!(r->ops & f->op))
-		return PDP_OP;
+	if (!(r->ops & f->op)) /* a malformed rule has no operations */
+		return r->unreadable ? PDP_UNREADABLE : PDP_OP;
 	if (r->acaf && !f->authenticated)
 		return PDP_AUTHN;
 	if (!originator_ok(r, f))
@@ -170,6 +227,8 @@ enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct deriv
 		return PDP_OBJECT;
 	return contexts(r, f, d);
 }
+
+enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d) { return test_rule(r, f, d); }
 
 static const struct rules no_rules; /* of a policy that could not be had (AUTHZ-106) */
 
@@ -181,7 +240,7 @@ bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part
 	for (size_t i = 0; i < n; i++) {
 		const struct rules *rules = policies[i] ? &policies[i]->part[part] : &no_rules;
 		for (uint32_t k = 0; k < rules->n; k++) {
-			enum pdp_miss m = pdp_rule(&rules->rule[k], f, &d);
+			enum pdp_miss m = test_rule(&rules->rule[k], f, &d);
 			if (trace)
 				trace->rule(trace->ctx, policies[i], k, m);
 			if (m != PDP_MATCH)

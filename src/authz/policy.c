@@ -17,16 +17,18 @@ enum reeve_rc policy_check(const struct policy_options *o, const struct json *j,
 
 /* --- packing --- */
 
+/* Structures and hashes come first, close together, because every decision reads them; text behind them is read when
+ * something fits. Both pointers are NULL while measuring. */
 struct pack {
-	char *base; /* NULL while measuring */
-	size_t n;
+	char *base, *text;
+	size_t n, n_text;
 };
 
 static void *put(struct pack *k, const void *src, size_t count, size_t size)
 {
 	void *dst;
 
-	k->n = (k->n + 15) & ~(size_t)15;
+	k->n = (k->n + 7) & ~(size_t)7;
 	dst = k->base ? k->base + k->n : NULL;
 	if (dst && src && count)
 		memcpy(dst, src, count * size);
@@ -36,22 +38,37 @@ static void *put(struct pack *k, const void *src, size_t count, size_t size)
 
 static struct slice put_slice(struct pack *k, struct slice s)
 {
-	char *dst = k->base ? k->base + k->n : NULL;
+	char *dst = k->text ? k->text + k->n_text : NULL;
 
 	if (dst && s.n)
 		memcpy(dst, s.p, s.n);
-	k->n += s.n;
+	k->n_text += s.n;
 	return slice_of(dst, s.n);
 }
 
 static struct slice *put_slices(struct pack *k, const struct slice *src, size_t n)
 {
-	struct slice *dst = put(k, src, n, sizeof(*src));
+	struct slice *dst;
 
+	k->n_text = (k->n_text + 7) & ~(size_t)7;
+	dst = k->text ? (struct slice *)(void *)(k->text + k->n_text) : NULL;
+	k->n_text += n * sizeof(*dst);
 	for (size_t i = 0; i < n; i++) {
 		struct slice s = put_slice(k, src[i]);
 		if (dst)
 			dst[i] = s;
+	}
+	return dst;
+}
+
+static struct glob *put_globs(struct pack *k, const struct glob *src, size_t n)
+{
+	struct glob *dst = put(k, src, n, sizeof(*src));
+
+	for (size_t i = 0; i < n; i++) {
+		struct slice s = put_slice(k, src[i].text);
+		if (dst)
+			dst[i].text = s;
 	}
 	return dst;
 }
@@ -97,7 +114,7 @@ static struct rules put_rules(struct pack *k, const struct rules *src)
 		r.exact.hash = put(k, r.exact.hash, r.exact.n, sizeof(*r.exact.hash));
 		r.exact.id = put_slices(k, r.exact.id, r.exact.n);
 		r.domain = put_slices(k, r.domain, r.n_domains);
-		r.glob = put_slices(k, r.glob, r.n_globs);
+		r.glob = put_globs(k, r.glob, r.n_globs);
 		r.role = put_slices(k, r.role, r.n_roles);
 		r.context = put_contexts(k, r.context, r.n_contexts);
 		r.detail = put_details(k, r.detail, r.n_details);
@@ -127,10 +144,11 @@ static struct policy *packed(const struct policy *src)
 	struct policy p;
 
 	pack(&k, src);
-	k.base = malloc(k.n);
+	k.base = malloc(k.n + 7 + k.n_text);
 	if (!k.base)
 		return NULL;
-	k.n = 0;
+	k.text = k.base + ((k.n + 7) & ~(size_t)7);
+	k.n = k.n_text = 0;
 	p = pack(&k, src);
 	memcpy(k.base, &p, sizeof(p));
 	return (struct policy *)(void *)k.base;

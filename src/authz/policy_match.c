@@ -93,6 +93,18 @@ bool policy_glob(struct slice pattern, struct slice s)
 	return i == pattern.n;
 }
 
+struct glob policy_glob_of(struct slice pattern)
+{
+	ptrdiff_t at = slice_find(pattern, '*');
+	struct glob g = { .text = pattern, .literal = (uint32_t)(at < 0 ? (ptrdiff_t)pattern.n : at) };
+
+	for (size_t i = 0; i < pattern.n; i++)
+		g.least += pattern.p[i] != '*';
+	if (g.literal >= sizeof(g.tail))
+		memcpy(&g.tail, pattern.p + g.literal - sizeof(g.tail), sizeof(g.tail));
+	return g;
+}
+
 static uint64_t big_endian(const uint8_t *p)
 {
 	uint64_t v = 0;

@@ -138,7 +138,8 @@ static bool add_group(struct reader *r, struct slice s, struct members *m, bool 
 
 struct originators {
 	struct members exact;
-	struct slice *domain, *glob, *role;
+	struct slice *domain, *role;
+	struct glob *glob;
 };
 
 static bool add_pattern(struct reader *r, struct slice s, struct originators *o, struct rule *out)
@@ -158,7 +159,7 @@ static bool add_pattern(struct reader *r, struct slice s, struct originators *o,
 			out->n_nobody++;
 			return true;
 		}
-		o->glob[out->n_globs++] = canon;
+		o->glob[out->n_globs++] = policy_glob_of(canon);
 	}
 	return true;
 }
@@ -342,6 +343,8 @@ static bool read_circle(struct reader *r, uint32_t i, const char *place, struct 
 			n++;
 	if (n != 3 || !(fabs(v[0]) <= 90) || !(fabs(v[1]) <= 180) || !(v[2] >= 0) || !isfinite(v[2]))
 		return bad(r, "%s.accr must be [latitude within 90, longitude within 180, radius in metres]", place);
+	circle->latitude = v[0];
+	circle->degrees = v[2] / EARTH_RADIUS_M * 180 / M_PI * 1.000001 + 1e-9;
 	policy_vector(v[0], v[1], &circle->x, &circle->y, &circle->z);
 	if (v[2] >= M_PI * EARTH_RADIUS_M)
 		circle->chord2 = 5; /* beyond the antipodes */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nanoseconds per access decision, median of many samples of 1,000 decisions.
+ *
+ *   bench_pdp [samples]     prints one JSON object: case -> nanoseconds
+ *
+ * "deny" tries all 100 rules of 10 policies; "permit_last" finds its match in the last one, behind a full set of
+ * contexts. Every rule has the operation asked for, so that none is passed over by its mask alone; every second rule
+ * names the Originator, so that its contexts are evaluated. */
+#include "authz/policy.h"
+#include "base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { POLICIES = 10, RULES = 10, INNER = 1000, SAMPLES = 501 };
+
+static const struct ident_home home = {
+	.sp_id = { "//sp.example", 12 }, .cse_id = { "/gw7", 4 }, .base_name = { "base", 4 }, .abs = { "//sp.example/gw7", 16 },
+};
+
+/* Rule k of policy i: contexts never met, of a kind that changes with k; the last of all is met when `last`. */
+static void add_rule(struct buf *b, int i, int k, bool last)
+{
+	static const char *const contexts[] = {
+		"{\"actw\":[\"* 0-29 8-17 * * 1-5 *\",\"* * 3,5 * * * 2024-2030/2\"]}",
+		"{\"acip\":{\"ipv4\":[\"192.0.2.0/24\",\"198.51.100.7\"],\"ipv6\":[\"2001:db8:7::/48\"]}}",
+		"{\"aclr\":{\"accr\":[48.8566,2.3522,1500]}}",
+		"{\"aclr\":{\"accc\":[\"FR\",\"BE\"]},\"actw\":[\"* * * * * * *\"]}",
+		"{\"actw\":[\"* * * * * * *\"],\"acip\":{\"ipv4\":[\"10.0.0.0/9\"]}},{\"actw\":[\"* * 3 * * * *\"]}",
+	};
+
+	buf_printf(b, "%s{\"acor\":[\"Cother%d\",\"%s\",\"/in%d/C*\"],\"acop\":63,\"acco\":[", k ? "," : "", i, k % 2 ? "CAE1" : "Cnobody", k);
+	buf_slice(b, slice_str(last ? "{\"actw\":[\"* * 12 * * 0 *\"],\"acip\":{\"ipv4\":[\"10.128.0.0/9\"]},\"aclr\":{\"accc\":[\"DE\"]}}" :
+				      contexts[(i + k) % 5]));
+	buf_lit(b, "]}");
+}
+
+static struct policy *make(int i, bool match)
+{
+	const struct policy_options o = { .home = &home, .positions = true, .countries = true };
+	struct policy *p = NULL;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	buf_lit(&b, "{\"acr\":[");
+	for (int k = 0; k < RULES; k++)
+		add_rule(&b, i, k, match && i == POLICIES - 1 && k == RULES - 1);
+	buf_lit(&b, "]}");
+	if (policy_compile(&o, S("bench"), buf_view(&b), S(""), NULL, NULL, &p))
+		exit(1);
+	buf_free(&b);
+	return p;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+
+static double now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double measure(const struct policy *const *p, size_t n, const struct facts *f, bool want, int samples)
+{
+	double *v = calloc((size_t)samples, sizeof(*v)), median;
+
+	if (!v)
+		exit(1);
+	for (int s = 0; s < samples; s++) {
+		double begin = now_ns();
+		for (int i = 0; i < INNER; i++) {
+			__asm__ volatile("" ::: "memory"); /* each decision is made anew */
+			if (pdp_decide(p, n, POLICY_PV, f, NULL, NULL, NULL) != want)
+				exit(2);
+		}
+		v[s] = (now_ns() - begin) / INNER;
+	}
+	qsort(v, (size_t)samples, sizeof(*v), by_value);
+	median = v[samples / 2];
+	free(v);
+	return median;
+}
+
+int main(int argc, char **argv)
+{
+	int samples = argc > 1 ? (int)strtol(argv[1], NULL, 10) : SAMPLES;
+	const struct policy *deny[POLICIES], *permit[POLICIES];
+	struct facts f = { .who = S("//sp.example/gw7/CAE1"), .op = ACOP_RETRIEVE, .target_ty = 3, .target_mgd = -1,
+			   .time = { .hour = 12, .mday = 1, .month = 3, .wday = 0, .year = 2026 }, .ip_known = true,
+			   .ip = { [10] = 0xff, 0xff, 10, 200, 0, 1 }, .position_known = true, .latitude = 50, .longitude = 8,
+			   .country = "DE" };
+
+	if (samples < 1)
+		samples = 1;
+	f.who_hash = hash_slice(f.who);
+	for (int i = 0; i < POLICIES; i++) {
+		deny[i] = make(i, false);
+		permit[i] = make(i, true);
+	}
+	printf("{\"pdp_deny_10x10_ns\":%.0f,\"pdp_permit_last_10x10_ns\":%.0f,\"pdp_deny_1x10_ns\":%.0f}\n",
+	       measure(deny, POLICIES, &f, false, samples), measure(permit, POLICIES, &f, true, samples),
+	       measure(deny, 1, &f, false, samples));
+	for (int i = 0; i < POLICIES; i++) {
+		policy_free((struct policy *)deny[i]);
+		policy_free((struct policy *)permit[i]);
+	}
+	return 0;
+}
