@@ -99,10 +99,12 @@ void buf_json(struct buf *b, struct slice s)
 			esc[1] = 't', n = 2;
 		else if (c == '\r')
 			esc[1] = 'r', n = 2;
-		buf_add(b, s.p + start, i - start);
+		if (i > start)
+			buf_add(b, s.p + start, i - start);
 		buf_add(b, esc, n);
 		start = i + 1;
 	}
-	buf_add(b, s.p + start, s.n - start);
+	if (s.n > start) /* p may be NULL, to which nothing may be added, not even 0 */
+		buf_add(b, s.p + start, s.n - start);
 	buf_char(b, '"');
 }

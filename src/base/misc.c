@@ -61,7 +61,7 @@ uint64_t rand_u64(void)
 
 static uint64_t siphash13(uint64_t k0, uint64_t k1, const void *data, size_t n)
 {
-	const unsigned char *p = data;
+	const unsigned char *p = n ? data : (const void *)"";
 	uint64_t v0 = k0 ^ 0x736f6d6570736575u, v1 = k1 ^ 0x646f72616e646f6du;
 	uint64_t v2 = k0 ^ 0x6c7967656e657261u, v3 = k1 ^ 0x7465646279746573u;
 	uint64_t m, last = (uint64_t)n << 56;

@@ -46,7 +46,7 @@ static inline bool slice_ends(struct slice s, struct slice suffix)
 /* s without its first n bytes (empty when n is beyond the end). */
 static inline struct slice slice_skip(struct slice s, size_t n)
 {
-	return n >= s.n ? (struct slice){ s.p + s.n, 0 } : (struct slice){ s.p + n, s.n - n };
+	return n >= s.n ? (struct slice){ s.n ? s.p + s.n : s.p, 0 } : (struct slice){ s.p + n, s.n - n };
 }
 
 /* Index of byte c in s, or -1. */
