@@ -198,6 +198,8 @@ void check_content(struct core *c, struct req *r)
 	struct req_work *w = r->work;
 	struct slice why = { NULL, 0 };
 
+	w->n_attrs = 0; /* a request that waited comes here again */
+	w->content_rsc = 0;
 	if (!r->pc.p) {
 		w->content_rsc = 4000;
 		w->content_why = S("the request needs content: the representation of the resource");
