@@ -150,6 +150,7 @@ void feed_accept(struct feed *f, const struct outbox_entry *e)
 
 static void read_policy(struct feed *f, struct exec *x)
 {
+	enum reeve_rc rc;
 	struct res r;
 
 	arena_reset(&f->arena);
@@ -158,10 +159,11 @@ static void read_policy(struct feed *f, struct exec *x)
 	f->fresh = true;
 	if (tree_get(x->tx, f->key, &r) != RC_OK || !(f->policy = arena_zalloc(&f->arena, sizeof(*f->policy))))
 		return;
-	if (sub_read(x, &f->arena, &r, f->policy) != RC_OK) {
-		log_warn("notify", "the subscription %.*s cannot be read", SF(res_ri(&r)));
+	rc = sub_read(x, &f->arena, &r, f->policy);
+	if (rc != RC_OK)
 		f->policy = NULL;
-	}
+	if (rc != RC_OK && rc != RC_NOTFOUND) /* not found: an ancestor is gone, and it is about to be swept */
+		log_warn("notify", "the subscription %.*s cannot be read (%s)", SF(res_ri(&r)), rc_name(rc));
 }
 
 static bool open_now(const struct sub *s, usec now)

@@ -86,7 +86,7 @@ static bool monitor_matches(struct exec *x, const struct happening *h, const str
 static enum reeve_rc render_rep(struct exec *x, struct happening *h, uint64_t nct, struct buf *b)
 {
 	const struct model_res *m = res_model(h->about);
-	struct slice uri;
+	struct buf uri;
 	enum reeve_rc rc;
 
 	switch (nct) {
@@ -99,12 +99,14 @@ static enum reeve_rc render_rep(struct exec *x, struct happening *h, uint64_t nc
 		}
 		break;
 	case 3:
-		if ((rc = notify_address(x, h->a, h->about, &uri)) != RC_OK)
-			return rc;
+		buf_init(&uri, 65536);
+		rc = tree_path(x->tx, h->about, &uri);
 		buf_lit(b, "{\"m2m:uri\":");
-		buf_slice(b, uri);
+		buf_json(b, buf_view(&uri));
 		buf_char(b, '}');
-		return RC_OK;
+		rc = rc == RC_OK && uri.failed ? RC_NOMEM : rc;
+		buf_free(&uri);
+		return rc;
 	case 4:
 	case 5:
 		buf_printf(b, "{\"%s\":{", nct == 4 ? "m2m:tgp" : "m2m:tsn");

@@ -296,6 +296,22 @@ static enum reeve_rc to_confirm(struct exec *x, struct req *r, struct slice targ
 	return may ? RC_OK : req_refuse(r, 5204, "the Originator has no Notify privilege on the target %.*s", SF(target));
 }
 
+/* What the writer will refuse is refused before anybody is asked: the checks of a Create, on a draft that is thrown away. */
+static enum reeve_rc check_first(struct exec *x, struct req *r, const struct res *parent)
+{
+	struct req_work *w = r->work;
+	struct draft d = { .arena = &r->arena, .m = w->m, .n = w->n_attrs, .cap = w->n_attrs };
+	enum reeve_rc rc = draft_check_given(x, r, true);
+
+	if (rc != RC_OK)
+		return rc;
+	if (!(d.v = arena_array(&r->arena, w->n_attrs + 1, sizeof(*d.v))))
+		return req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
+	memcpy(d.v, w->attrs, w->n_attrs * sizeof(*d.v));
+	rc = type_subscription.check(x, r, parent, NULL, &d);
+	return rc == RC_OK || r->rsc ? rc : req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
+}
+
 static enum reeve_rc verify(struct exec *x, struct req *r, const struct res *parent)
 {
 	struct req_work *w = r->work;
@@ -306,9 +322,12 @@ static enum reeve_rc verify(struct exec *x, struct req *r, const struct res *par
 	enum reeve_rc rc;
 
 	if (w->content_rsc || !w->m || w->m->ty != 23 || !(nu = json_member(&w->json, w->obj, S("nu"))) ||
-	    json_kind(&w->json, nu) != J_ARRAY || !exec_permitted(x, r, parent, ACOP_CREATE, 23) ||
+	    json_kind(&w->json, nu) != J_ARRAY || !res_model(parent) || !model_child_allowed(res_model(parent), 23) ||
+	    !exec_permitted(x, r, parent, ACOP_CREATE, 23) ||
 	    !exec_permitted(x, r, parent, ACOP_RETRIEVE, 0))
 		return RC_OK;
+	if ((rc = check_first(x, r, parent)) != RC_OK)
+		return rc;
 	v = arena_zalloc(&r->arena, sizeof(*v) + w->json.tok[nu].count * sizeof(v->out[0]));
 	if (!v)
 		return req_refuse(r, 5000, "the request needs more memory than limits.request_memory");

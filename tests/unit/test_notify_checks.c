@@ -54,6 +54,7 @@ static void criteria(void **state)
 		{ URL ",\"bn\":{\"num\":2,\"dur\":\"PT0S\"}", 4000 },
 		{ URL ",\"rl\":{\"mnn\":2,\"tww\":\"PT0S\"}", 4000 },
 		{ "\"enc\":{\"net\":[1]}", 4000 },                                               /* nu is mandatory */
+		{ "\"nu\":[]", 4000 },
 	};
 	struct cse *t = *state;
 

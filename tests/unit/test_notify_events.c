@@ -48,7 +48,7 @@ static void attributes_and_content(void **state)
 	bool p = false, q = false;
 	for (int i = 0; i < 2; i++) {
 		s = next_sent(t);
-		expect_part(s->pc, "\"rep\":{\"m2m:uri\":\"/reeve/cse/a\"}");
+		expect_part(s->pc, "\"rep\":{\"m2m:uri\":\"cse/a\"}");
 		p |= strcmp(s->url, "test://p") == 0;
 		q |= strcmp(s->url, "test://q") == 0;
 	}

@@ -137,6 +137,7 @@ static void verification(void **state)
 	must(call_end(k, NULL), 5204);
 	must(call(t, OP_RETRIEVE, ME, "cse/a/s2", 0, NULL), 4004);
 	must(call(t, OP_CREATE, ME, "cse/a", 23, "{\"m2m:sub\":{\"nu\":[\"CNowhere\"]}}"), 5204);
+	must(call(t, OP_CREATE, ME, "cse/a", 23, "{\"m2m:sub\":{\"nu\":[\"CNowhere\"],\"nct\":5}}"), 4000); /* refused anyway: nobody is asked */
 	/* without a name one is chosen, so that sur is true */
 	k = call_begin(t, OP_CREATE, ME, "cse/a", 23, "{\"m2m:sub\":{\"nu\":[\"CTarget\"]}}", NULL);
 	sur = strstr(nth_sent(t, 2)->pc, "\"sur\":\"/reeve/") + 14;

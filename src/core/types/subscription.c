@@ -77,7 +77,7 @@ static enum reeve_rc other_blocking(struct exec *x, struct req *r, const struct 
 {
 	struct sub_list *l;
 	bool taken = false;
-	enum reeve_rc rc = sub_list_get(notifier_cache(x->core->notifier), x, parent->key.n, &l);
+	enum reeve_rc rc = sub_list_get(x->write ? notifier_cache(x->core->notifier) : NULL, x, parent->key.n, &l);
 
 	if (rc != RC_OK)
 		return rc;
@@ -187,6 +187,19 @@ static enum reeve_rc set_creator(struct exec *x, struct req *r, struct draft *d)
 
 /* --- hooks --- */
 
+/* At least one target; only the CSE itself takes the last one off (a target that leaves). */
+static enum reeve_rc check_targets(struct exec *x, struct req *r, struct draft *d)
+{
+	struct json nu;
+	enum reeve_rc rc = draft_json(d, S("nu"), &nu);
+
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
+	if (!x->internal && (rc == RC_NOTFOUND || json_kind(&nu, 0) != J_ARRAY || !nu.tok[0].count))
+		return req_refuse(r, 4000, "nu: at least one target");
+	return RC_OK;
+}
+
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {
 	struct slice why = S("enc: malformed");
@@ -197,6 +210,8 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 
 	if (!old && !x->internal && !exec_permitted(x, r, parent, ACOP_RETRIEVE, 0)) /* CORE-169, AUTHZ-124 */
 		return exec_denied(x, r, parent, ACOP_RETRIEVE, 0);
+	if ((rc = check_targets(x, r, d)) != RC_OK)
+		return rc;
 	rc = draft_json(d, S("enc"), &enc);
 	have = rc == RC_OK;
 	if (rc != RC_OK && rc != RC_NOTFOUND)
