@@ -237,7 +237,7 @@ static void unfinished_line(void **state)
 	buf_init(&line, 1 << 20);
 	assert_int_equal(decisions_find(path, S("aaaaaaaaaaaa"), &line), RC_NOTFOUND);
 	f = fopen(path, "we");
-	for (int i = 0; i < 300000; i++)
+	for (int i = 0; i < (256 << 10) + 1; i++) /* as much as is read at once */
 		fputc('x', f);
 	fputs("{\"id\":\"aaaaaaaaaaaa\"}\n{\"id\":\"bbbbbbbbbbbb\"}\n", f);
 	fclose(f);

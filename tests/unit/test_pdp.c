@@ -64,7 +64,7 @@ static void wildcards(void **state)
 		{ "/gw*/C*", SP "/gw7/CAE1", true }, { "/gw*/C*", SP "/gw7", false }, { "/gw*/C*", SP "/in1/CAE1", false },
 		{ "/gw*", SP "/gw7/CAE1", false }, { "/*/*", SP "/gw7/CAE1", true }, { "/*/*", SP "/gw7", false },
 		{ "S*", SP "/S12", true }, { "S*", SP "/gw7/S12", false }, { "C*", SP "/gw7/CAE1", true }, { "C*", SP "/S12", false },
-		{ "/*/*/*", SP "/gw7/CAE1", false }, { "/gw7/**", SP "/gw7/CAE1", true }, { "/gw7/C*A*1", SP "/gw7/CxAyA1", true },
+		{ "/*/*/*", SP "/gw7/CAE1", false }, { "S*/C*", SP "/Shed/C1", false }, { "C*/C*", SP "/gw7/CAE1", false }, { "/gw7/**", SP "/gw7/CAE1", true }, { "/gw7/C*A*1", SP "/gw7/CxAyA1", true },
 		{ "/gw7/C*A*1", SP "/gw7/Cx1", false },
 		/* AUTHZ-070 */
 		{ "//*/gw*", SP "/gw7", true }, { "//*/gw*", "//other.example/gw9", true }, { "//*/gw*", "//other.example/gw9/C1", false },
@@ -360,6 +360,10 @@ static void places(void **state)
 	f.latitude = 48.8566 + 0.01348, f.longitude = 2.3522; /* 1499 m north */
 	assert_true(allows(&located, circle, &f));
 	f.latitude = 48.8566 + 0.01351; /* 1502 m */
+	assert_false(allows(&located, circle, &f));
+	f.latitude = 48.8566, f.longitude = 2.3522 + 0.020489; /* 1499 m east */
+	assert_true(allows(&located, circle, &f));
+	f.longitude = 2.3522 + 0.020530; /* 1502 m */
 	assert_false(allows(&located, circle, &f));
 	f.latitude = 0, f.longitude = -179.99; /* across the date line: 2.2 km */
 	assert_true(allows(&located, date_line, &f));
