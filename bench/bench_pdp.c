@@ -22,6 +22,8 @@ static const struct ident_home home = {
 /* Rule k of policy i: contexts never met, of a kind that changes with k; the last of all is met when `last`. */
 static void add_rule(struct buf *b, int i, int k, bool last)
 {
+	static const char met[] = "{\"actw\":[\"* * 12 * * 0 *\"],\"acip\":{\"ipv4\":[\"10.128.0.0/9\"]},"
+				  "\"aclr\":{\"accc\":[\"DE\"]}}";
 	static const char *const contexts[] = {
 		"{\"actw\":[\"* 0-29 8-17 * * 1-5 *\",\"* * 3,5 * * * 2024-2030/2\"]}",
 		"{\"acip\":{\"ipv4\":[\"192.0.2.0/24\",\"198.51.100.7\"],\"ipv6\":[\"2001:db8:7::/48\"]}}",
@@ -30,9 +32,9 @@ static void add_rule(struct buf *b, int i, int k, bool last)
 		"{\"actw\":[\"* * * * * * *\"],\"acip\":{\"ipv4\":[\"10.0.0.0/9\"]}},{\"actw\":[\"* * 3 * * * *\"]}",
 	};
 
-	buf_printf(b, "%s{\"acor\":[\"Cother%d\",\"%s\",\"/in%d/C*\"],\"acop\":63,\"acco\":[", k ? "," : "", i, k % 2 ? "CAE1" : "Cnobody", k);
-	buf_slice(b, slice_str(last ? "{\"actw\":[\"* * 12 * * 0 *\"],\"acip\":{\"ipv4\":[\"10.128.0.0/9\"]},\"aclr\":{\"accc\":[\"DE\"]}}" :
-				      contexts[(i + k) % 5]));
+	buf_printf(b, "%s{\"acor\":[\"Cother%d\",\"%s\",\"/in%d/C*\"],\"acop\":63,\"acco\":[", k ? "," : "", i,
+		   k % 2 ? "CAE1" : "Cnobody", k);
+	buf_slice(b, slice_str(last ? met : contexts[(i + k) % 5]));
 	buf_lit(b, "]}");
 }
 

@@ -10,10 +10,12 @@ struct explain_policy {
 	struct slice name, pv, pvs;
 };
 
-/* Decide and write the story as one JSON object (see decision_write_json). facts->who may be spelled in any form and needs no hash.
- * Privileges decide, or selfPrivileges when the target is itself an <accessControlPolicy>. Groups cannot be looked up and match nobody.
- * RC_SYNTAX, RC_INVALID, RC_UNSUPPORTED: *json_out is {"policy":NAME,"error":TEXT}; set positions and countries in the options to allow aclr. */
-REEVE_MUST_CHECK enum reeve_rc explain_offline(const struct policy_options *o, struct arena *a, const struct explain_policy *policies,
-					       size_t n, const struct facts *facts, struct buf *json_out, bool *permitted);
+/* Decide and write the story as one JSON object (see decision_write_json). facts->who may be spelled in any form and
+ * needs no hash. Privileges decide, or selfPrivileges when the target is itself an <accessControlPolicy>. Groups cannot
+ * be looked up and match nobody. RC_SYNTAX, RC_INVALID, RC_UNSUPPORTED: *json_out is {"policy":NAME,"error":TEXT}; set
+ * positions and countries in the options to allow aclr. */
+REEVE_MUST_CHECK enum reeve_rc explain_offline(const struct policy_options *o, struct arena *a,
+					       const struct explain_policy *policies, size_t n,
+					       const struct facts *facts, struct buf *json_out, bool *permitted);
 
 #endif

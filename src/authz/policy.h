@@ -15,9 +15,11 @@ struct policy_options {
 	bool positions, countries; /* location facts can be had; otherwise aclr is refused (AUTHZ-097) */
 };
 
-/* Checks beyond the data model for pv or pvs at `i` (m2m:setOfAcrs), AUTHZ-037 to 048. RC_INVALID (-> 4000) or RC_UNSUPPORTED (-> 5001);
- * *why names the place below pv or pvs ("acr[0].acop must be ...") and what to change. Needs no model_check before it. */
-REEVE_MUST_CHECK enum reeve_rc policy_check(const struct policy_options *o, const struct json *j, uint32_t i, struct arena *a, struct slice *why);
+/* Checks beyond the data model for pv or pvs at `i` (m2m:setOfAcrs), AUTHZ-037 to 048. RC_INVALID (-> 4000) or
+ * RC_UNSUPPORTED (-> 5001); *why names the place below pv or pvs ("acr[0].acop must be ...") and what to change. Needs no
+ * model_check before it. */
+REEVE_MUST_CHECK enum reeve_rc policy_check(const struct policy_options *o, const struct json *j, uint32_t i, struct arena *a,
+					    struct slice *why);
 
 /* Canonical ids of the members of the group `id` (an acor entry that may be one): fills *ids from arena; RC_NOTFOUND when id is no local group. */
 typedef enum reeve_rc (*policy_group)(void *ctx, struct slice id, struct arena *a, struct slice **ids, size_t *n);
@@ -39,8 +41,9 @@ struct policy_cache *policy_cache_new(size_t max_policies);
 void policy_cache_free(struct policy_cache *c);
 /* NULL when not there or stale for `snapshot`: valid iff both snapshots are not older than `changed`, or are the same. */
 const struct policy *policy_cache_get(struct policy_cache *c, uint64_t n, uint64_t snapshot, uint64_t changed);
-/* Takes p, which may be NULL (nothing happens). Evicts the least recently used. A pointer got from the cache stays valid for at least the next
- * POLICY_CACHE_GRACE calls of policy_cache_put, so that the policies of one decision may be collected first; not after _clear. */
+/* Takes p, which may be NULL (nothing happens). Evicts the least recently used. A pointer got from the cache stays valid
+ * for at least the next POLICY_CACHE_GRACE calls of policy_cache_put, so that the policies of one decision may be
+ * collected first; not after _clear. */
 enum { POLICY_CACHE_GRACE = 256 };
 void policy_cache_put(struct policy_cache *c, uint64_t n, uint64_t snapshot, struct policy *p);
 void policy_cache_clear(struct policy_cache *c);

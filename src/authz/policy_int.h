@@ -22,8 +22,8 @@ struct net {
 	bool v4;
 };
 
-/* A circle on the sphere: its centre as unit vector, its radius as squared chord, so that a test is three products. What is farther away
- * in latitude alone needs no trigonometry. */
+/* A circle on the sphere: its centre as unit vector, its radius as squared chord, so that a test is three products. What
+ * is farther away in latitude alone needs no trigonometry. */
 struct circle {
 	double latitude, degrees; /* of the centre; the radius as an arc, a little too long */
 	double x, y, z, chord2;

@@ -3,23 +3,11 @@
  *
  * Whatever is present must be understood: unknown members, empty lists and empty contexts are faults, because ignoring
  * a restriction widens access (AUTHZ-048). */
-#include "authz/policy_int.h"
-#include "base/hash.h"
+#include "authz/policy_read_int.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-struct reader {
-	const struct policy_reading *how;
-	const struct json *j;
-	struct arena *a;
-	uint32_t rule;           /* index of the one being read */
-	enum reeve_rc rc;        /* of the first fault in it */
-	struct slice why;
-	struct slice unsupported; /* first thing that is right and cannot be served */
-};
 
 /* At most n bytes of s, not ending inside a character, for messages. */
 static struct slice clip(struct slice s, size_t n)
@@ -31,7 +19,7 @@ static struct slice clip(struct slice s, size_t n)
 	return slice_of(s.p, n);
 }
 
-__attribute__((format(printf, 2, 3))) static bool bad(struct reader *r, const char *fmt, ...)
+bool policy_fault(struct reader *r, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -48,7 +36,7 @@ __attribute__((format(printf, 2, 3))) static bool bad(struct reader *r, const ch
 	return false;
 }
 
-static bool no_memory(struct reader *r)
+bool policy_no_memory(struct reader *r)
 {
 	if (!r->rc)
 		r->rc = RC_NOMEM;
@@ -61,195 +49,33 @@ static bool members(struct reader *r, uint32_t i, const char *place, const char 
 	const struct json *j = r->j;
 
 	if (!i || json_kind(j, i) != J_OBJECT)
-		return bad(r, "%s must be an object", place);
+		return policy_fault(r, "%s must be an object", place);
 	for (uint32_t k = i + 1; k < j->tok[i].next; k = j->tok[k + 1].next) {
 		const char *const *name = allowed;
 		struct slice key = clip(json_inner(j, k), 60);
 		while (*name && !json_string_is(j, k, slice_str(*name)))
 			name++;
 		if (!*name)
-			return bad(r, "%s has a member \"%.*s\" that this release does not know; remove it", place, SF(key));
+			return policy_fault(r, "%s has a member \"%.*s\" that this release does not know; remove it", place, SF(key));
 	}
 	return true;
 }
 
-/* Array with at least one element (may_be_empty: or none). */
-static bool array(struct reader *r, uint32_t i, const char *place, bool may_be_empty)
+bool policy_array(struct reader *r, uint32_t i, const char *place, bool may_be_empty)
 {
 	if (!i || json_kind(r->j, i) != J_ARRAY)
-		return bad(r, "%s must be an array", place);
+		return policy_fault(r, "%s must be an array", place);
 	if (r->j->tok[i].count == 0 && !may_be_empty)
-		return bad(r, "%s must not be empty; leave it out when nothing is to be restricted", place);
+		return policy_fault(r, "%s must not be empty; leave it out when nothing is to be restricted", place);
 	return true;
 }
 
-static bool string(struct reader *r, uint32_t i, const char *place, struct slice *out)
+bool policy_string(struct reader *r, uint32_t i, const char *place, struct slice *out)
 {
 	if (json_kind(r->j, i) != J_STRING)
-		return bad(r, "%s must hold strings", place);
+		return policy_fault(r, "%s must hold strings", place);
 	*out = json_string(r->a, r->j, i);
-	return out->p || no_memory(r);
-}
-
-/* --- originators --- */
-
-struct member { uint64_t hash; struct slice id; };
-struct members { struct member *v; size_t n, cap; };
-
-static bool add_member(struct reader *r, struct members *m, struct slice id)
-{
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? m->cap * 2 : 8;
-		struct member *v = arena_array(r->a, cap, sizeof(*v));
-		if (!v)
-			return no_memory(r);
-		if (m->n)
-			memcpy(v, m->v, m->n * sizeof(*v));
-		m->v = v;
-		m->cap = cap;
-	}
-	m->v[m->n++] = (struct member){ hash_slice(id), id };
-	return true;
-}
-
-/* Adds the members when s is a group here; true as well when it is none. */
-static bool add_group(struct reader *r, struct slice s, struct members *m, bool *found)
-{
-	struct slice *ids = NULL;
-	enum reeve_rc rc;
-	size_t n = 0;
-
-	*found = false;
-	if (!r->how->group)
-		return true;
-	rc = r->how->group(r->how->ctx, s, r->a, &ids, &n);
-	if (rc == RC_NOTFOUND || rc == RC_LIMIT)
-		return true;
-	if (rc) {
-		r->rc = rc;
-		return false;
-	}
-	*found = true;
-	for (size_t i = 0; i < n; i++)
-		if (!add_member(r, m, ids[i]))
-			return false;
-	return true;
-}
-
-struct originators {
-	struct members exact;
-	struct slice *domain, *role;
-	struct glob *glob;
-};
-
-static bool add_pattern(struct reader *r, struct slice s, struct originators *o, struct rule *out)
-{
-	const struct ident_home *home = r->how->o->home;
-	bool domain = slice_starts(s, S("//")) && slice_find(slice_skip(s, 2), '/') < 0;
-	struct slice canon;
-
-	/* a domain with a wildcard (AUTHZ-072) becomes two patterns: its CSEs and S-type AEs, and its C-type AEs */
-	for (int i = 0; i < (domain ? 2 : 1); i++) {
-		struct slice p = s;
-		if (domain)
-			p = arena_printf(r->a, "%.*s%s", SF(s), i ? "/*/*" : "/*");
-		if (!p.p || policy_pattern(home, p, r->a, &canon))
-			return no_memory(r);
-		if (!canon.p || (domain && !r->how->o->domain_wildcards)) {
-			out->n_nobody++;
-			return true;
-		}
-		o->glob[out->n_globs++] = policy_glob_of(canon);
-	}
-	return true;
-}
-
-static bool add_originator(struct reader *r, struct slice s, struct originators *o, struct rule *out)
-{
-	enum ident_kind kind = ID_NONE;
-	enum ident_form form;
-	struct slice canon;
-	bool group;
-
-	if (slice_eq(s, S("all"))) {
-		out->all = true;
-		return true;
-	}
-	if (s.n == 0 || s.n > ORIGINATOR_MAX) {
-		out->n_nobody++;
-		return true;
-	}
-	if (slice_find(s, '@') >= 0) {
-		o->role[out->n_roles++] = s;
-		return true;
-	}
-	if (slice_find(s, '*') >= 0)
-		return add_pattern(r, s, o, out);
-	if (ident_parse(r->a, r->how->o->home, s, &kind, &form, &canon))
-		return no_memory(r);
-	if (kind == ID_SP) {
-		o->domain[out->n_domains++] = canon;
-		return true;
-	}
-	if (kind != ID_NONE && !add_member(r, &o->exact, canon))
-		return false;
-	if (!add_group(r, s, &o->exact, &group))
-		return false;
-	if (kind == ID_NONE && !group)
-		out->n_nobody++;
-	return true;
-}
-
-static int by_hash(const void *a, const void *b)
-{
-	const struct member *x = a, *y = b;
-	return x->hash < y->hash ? -1 : x->hash > y->hash;
-}
-
-static bool id_set(struct reader *r, struct members *m, struct id_set *out)
-{
-	uint64_t *hash = arena_array(r->a, m->n, sizeof(*hash));
-	struct slice *id = arena_array(r->a, m->n, sizeof(*id));
-
-	if (!hash || !id)
-		return no_memory(r);
-	if (m->n)
-		qsort(m->v, m->n, sizeof(*m->v), by_hash);
-	for (size_t i = 0; i < m->n; i++) {
-		if (i && m->v[i].hash == m->v[i - 1].hash && slice_eq(m->v[i].id, m->v[i - 1].id))
-			continue;
-		hash[out->n] = m->v[i].hash;
-		id[out->n++] = m->v[i].id;
-	}
-	out->hash = hash;
-	out->id = id;
-	return true;
-}
-
-static bool read_originators(struct reader *r, uint32_t i, struct rule *out)
-{
-	struct originators o = { 0 };
-	const struct json *j = r->j;
-	struct slice s;
-	uint32_t n;
-
-	if (!i)
-		return bad(r, "acor is missing: name who is allowed");
-	if (!array(r, i, "acor", true))
-		return false;
-	n = j->tok[i].count;
-	o.domain = arena_array(r->a, n, sizeof(*o.domain));
-	o.glob = arena_array(r->a, (size_t)n * 2, sizeof(*o.glob));
-	o.role = arena_array(r->a, n, sizeof(*o.role));
-	if (!o.domain || !o.glob || !o.role)
-		return no_memory(r);
-	for (uint32_t k = i + 1; k < j->tok[i].next; k = j->tok[k].next)
-		if (!string(r, k, "acor", &s) || !add_originator(r, s, &o, out))
-			return false;
-	out->domain = o.domain;
-	out->glob = o.glob;
-	out->role = o.role;
-	return id_set(r, &o.exact, &out->exact);
+	return out->p || policy_no_memory(r);
 }
 
 /* --- contexts --- */
@@ -261,17 +87,17 @@ static bool read_windows(struct reader *r, uint32_t i, uint32_t at, struct conte
 	struct slice s;
 
 	snprintf(place, sizeof(place), "acco[%u].actw", at);
-	if (!array(r, i, place, false))
+	if (!policy_array(r, i, place, false))
 		return false;
 	w = arena_array(r->a, r->j->tok[i].count, sizeof(*w));
 	if (!w)
-		return no_memory(r);
+		return policy_no_memory(r);
 	for (uint32_t k = i + 1; k < r->j->tok[i].next; k = r->j->tok[k].next) {
-		if (!string(r, k, place, &s))
+		if (!policy_string(r, k, place, &s))
 			return false;
 		if (!text_schedule(s, &w[c->n_windows]))
-			return bad(r, "%s[%u] \"%.*s\" must be seven fields: second minute hour day month weekday year, each *, */n, "
-				   "or a list of numbers and ranges", place, c->n_windows, SF(clip(s, 60)));
+			return policy_fault(r, "%s[%u] \"%.*s\" must be seven fields: second minute hour day month weekday year, "
+					       "each *, */n, or a list of numbers and ranges", place, c->n_windows, SF(clip(s, 60)));
 		c->n_windows++;
 	}
 	c->window = w;
@@ -282,13 +108,13 @@ static bool read_nets(struct reader *r, uint32_t i, const char *place, bool v4, 
 {
 	struct slice s;
 
-	if (!array(r, i, place, false))
+	if (!policy_array(r, i, place, false))
 		return false;
 	for (uint32_t k = i + 1; k < r->j->tok[i].next; k = r->j->tok[k].next) {
-		if (!string(r, k, place, &s))
+		if (!policy_string(r, k, place, &s))
 			return false;
 		if (!policy_net(s, v4, &nets[*n]))
-			return bad(r, "%s: \"%.*s\" must be an %s address with an optional /prefix of at most %d", place,
+			return policy_fault(r, "%s: \"%.*s\" must be an %s address with an optional /prefix of at most %d", place,
 				   SF(clip(s, 60)), v4 ? "IPv4" : "IPv6", v4 ? 32 : 128);
 		++*n;
 	}
@@ -308,11 +134,11 @@ static bool read_addresses(struct reader *r, uint32_t i, uint32_t at, struct con
 	v4 = json_member(r->j, i, S("ipv4"));
 	v6 = json_member(r->j, i, S("ipv6"));
 	if (!v4 && !v6)
-		return bad(r, "%s must hold ipv4 or ipv6", place);
+		return policy_fault(r, "%s must hold ipv4 or ipv6", place);
 	nets = arena_array(r->a, (size_t)r->j->tok[v4].count * (v4 != 0) + (size_t)r->j->tok[v6].count * (v6 != 0),
 			   sizeof(*nets));
 	if (!nets)
-		return no_memory(r);
+		return policy_no_memory(r);
 	snprintf(place, sizeof(place), "acco[%u].acip.ipv4", at);
 	if (v4 && !read_nets(r, v4, place, true, nets, &n))
 		return false;
@@ -337,12 +163,12 @@ static bool read_circle(struct reader *r, uint32_t i, const char *place, struct 
 	unsigned n = 0;
 
 	if (!circle)
-		return no_memory(r);
+		return policy_no_memory(r);
 	if (json_kind(r->j, i) == J_ARRAY && r->j->tok[i].count == 3)
 		for (uint32_t k = i + 1; k < r->j->tok[i].next && json_double(r->j, k, &v[n]); k = r->j->tok[k].next)
 			n++;
 	if (n != 3 || !(fabs(v[0]) <= 90) || !(fabs(v[1]) <= 180) || !(v[2] >= 0) || !isfinite(v[2]))
-		return bad(r, "%s.accr must be [latitude within 90, longitude within 180, radius in metres]", place);
+		return policy_fault(r, "%s.accr must be [latitude within 90, longitude within 180, radius in metres]", place);
 	circle->latitude = v[0];
 	circle->degrees = v[2] / EARTH_RADIUS_M * 180 / M_PI * 1.000001 + 1e-9;
 	policy_vector(v[0], v[1], &circle->x, &circle->y, &circle->z);
@@ -362,16 +188,16 @@ static bool read_countries(struct reader *r, uint32_t i, const char *place, stru
 	char (*codes)[2];
 	struct slice s;
 
-	if (!array(r, i, place, false))
+	if (!policy_array(r, i, place, false))
 		return false;
 	codes = arena_array(r->a, r->j->tok[i].count, sizeof(*codes));
 	if (!codes)
-		return no_memory(r);
+		return policy_no_memory(r);
 	for (uint32_t k = i + 1; k < r->j->tok[i].next; k = r->j->tok[k].next) {
-		if (!string(r, k, place, &s))
+		if (!policy_string(r, k, place, &s))
 			return false;
 		if (!policy_country(s))
-			return bad(r, "%s.accc: \"%.*s\" must be two upper-case letters of ISO 3166-1", place, SF(clip(s, 60)));
+			return policy_fault(r, "%s.accc: \"%.*s\" must be two upper-case letters of ISO 3166-1", place, SF(clip(s, 60)));
 		memcpy(codes[c->n_countries++], s.p, 2);
 	}
 	c->country = (const char (*)[2])codes;
@@ -393,7 +219,7 @@ static bool read_location(struct reader *r, uint32_t i, uint32_t at, struct cont
 	accc = json_member(r->j, i, S("accc"));
 	accr = json_member(r->j, i, S("accr"));
 	if (!accc == !accr)
-		return bad(r, "%s must hold exactly one of accc and accr", place);
+		return policy_fault(r, "%s must hold exactly one of accc and accr", place);
 	return accr ? read_circle(r, accr, place, c) : read_countries(r, accc, place, c);
 }
 
@@ -407,7 +233,7 @@ static bool read_context(struct reader *r, uint32_t i, uint32_t at, struct conte
 	if (!members(r, i, place, allowed))
 		return false;
 	if (r->j->tok[i].count == 0)
-		return bad(r, "%s must hold actw, acip or aclr", place);
+		return policy_fault(r, "%s must hold actw, acip or aclr", place);
 	actw = json_member(r->j, i, S("actw"));
 	acip = json_member(r->j, i, S("acip"));
 	aclr = json_member(r->j, i, S("aclr"));
@@ -421,11 +247,11 @@ static bool read_contexts(struct reader *r, uint32_t i, struct rule *out)
 
 	if (!i)
 		return true;
-	if (!array(r, i, "acco", false))
+	if (!policy_array(r, i, "acco", false))
 		return false;
 	c = arena_array(r->a, r->j->tok[i].count, sizeof(*c));
 	if (!c)
-		return no_memory(r);
+		return policy_no_memory(r);
 	for (uint32_t k = i + 1; k < r->j->tok[i].next; k = r->j->tok[k].next) {
 		if (!read_context(r, k, out->n_contexts, &c[out->n_contexts]))
 			return false;
@@ -442,7 +268,7 @@ static bool type_number(struct reader *r, uint32_t i, const char *place, int32_t
 	uint64_t v;
 
 	if (!json_u64(r->j, i, &v) || v == 0 || v > INT32_MAX)
-		return bad(r, "%s must be the number of a resource type", place);
+		return policy_fault(r, "%s must be the number of a resource type", place);
 	*out = (int32_t)v;
 	return true;
 }
@@ -459,19 +285,19 @@ static bool read_specialization(struct reader *r, uint32_t i, const char *place,
 		cnd = json_member(r->j, i, S("cnd"));
 		mgd = json_member(r->j, i, S("mgd"));
 		if (!cnd == !mgd)
-			return bad(r, "%s must hold exactly one of cnd and mgd", place);
-		if (cnd && !string(r, cnd, place, &d->cnd))
+			return policy_fault(r, "%s must hold exactly one of cnd and mgd", place);
+		if (cnd && !policy_string(r, cnd, place, &d->cnd))
 			return false;
 		d->has_cnd = cnd != 0;
 		if (mgd && (!json_u64(r->j, mgd, &v) || v > INT32_MAX))
-			return bad(r, "%s.mgd must be the number of a mgmtDefinition", place);
+			return policy_fault(r, "%s.mgd must be the number of a mgmtDefinition", place);
 		if (mgd)
 			d->mgd = (int64_t)v;
 	}
 	if (d->ty == 13 && d->mgd < 0)
-		return bad(r, "%s with mgd is needed beside ty 13 (mgmtObj)", place);
+		return policy_fault(r, "%s with mgd is needed beside ty 13 (mgmtObj)", place);
 	if (d->ty == 28 && !d->has_cnd)
-		return bad(r, "%s with cnd is needed beside ty 28 (flexContainer)", place);
+		return policy_fault(r, "%s with cnd is needed beside ty 28 (flexContainer)", place);
 	return true;
 }
 
@@ -489,16 +315,16 @@ static bool read_detail(struct reader *r, uint32_t i, uint32_t at, struct detail
 	ty = json_member(r->j, i, S("ty"));
 	chty = json_member(r->j, i, S("chty"));
 	if (!chty)
-		return bad(r, "%s: chty is missing: list the types that may be created", place);
+		return policy_fault(r, "%s: chty is missing: list the types that may be created", place);
 	snprintf(place, sizeof(place), "acod[%u].ty", at);
 	if (ty && !type_number(r, ty, place, &d->ty))
 		return false;
 	snprintf(place, sizeof(place), "acod[%u].chty", at);
-	if (!array(r, chty, place, false))
+	if (!policy_array(r, chty, place, false))
 		return false;
 	child = arena_array(r->a, r->j->tok[chty].count, sizeof(*child));
 	if (!child)
-		return no_memory(r);
+		return policy_no_memory(r);
 	for (uint32_t k = chty + 1; k < r->j->tok[chty].next; k = r->j->tok[k].next)
 		if (!type_number(r, k, place, &child[d->n_child++]))
 			return false;
@@ -513,11 +339,11 @@ static bool read_details(struct reader *r, uint32_t i, struct rule *out)
 
 	if (!i)
 		return true;
-	if (!array(r, i, "acod", false))
+	if (!policy_array(r, i, "acod", false))
 		return false;
 	d = arena_array(r->a, r->j->tok[i].count, sizeof(*d));
 	if (!d)
-		return no_memory(r);
+		return policy_no_memory(r);
 	for (uint32_t k = i + 1; k < r->j->tok[i].next; k = r->j->tok[k].next) {
 		if (!read_detail(r, k, out->n_details, &d[out->n_details]))
 			return false;
@@ -540,13 +366,13 @@ static bool read_rule(struct reader *r, uint32_t i, struct rule *out)
 	acop = json_member(r->j, i, S("acop"));
 	acaf = json_member(r->j, i, S("acaf"));
 	if (!acop)
-		return bad(r, "acop is missing: name the operations allowed");
+		return policy_fault(r, "acop is missing: name the operations allowed");
 	if (!json_u64(r->j, acop, &ops) || ops < 1 || ops > 63)
-		return bad(r, "acop must be a sum of 1 create, 2 retrieve, 4 update, 8 delete, 16 notify, 32 discovery (1 to 63)");
+		return policy_fault(r, "acop must be a sum of 1 create, 2 retrieve, 4 update, 8 delete, 16 notify, 32 discovery (1 to 63)");
 	out->ops = (uint8_t)ops;
 	if (acaf && !json_bool(r->j, acaf, &out->acaf))
-		return bad(r, "acaf must be true or false");
-	return read_originators(r, json_member(r->j, i, S("acor")), out) &&
+		return policy_fault(r, "acaf must be true or false");
+	return policy_read_originators(r, json_member(r->j, i, S("acor")), out) &&
 	       read_contexts(r, json_member(r->j, i, S("acco")), out) &&
 	       read_details(r, json_member(r->j, i, S("acod")), out);
 }
