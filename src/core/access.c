@@ -215,3 +215,23 @@ enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct re
 		g.ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
 	return decide(x, r, target, &g, ACOP_UPDATE, 0) ? RC_OK : denied(x, r, target, &g);
 }
+
+void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted)
+{
+	const struct type_hooks *hooks = type_hooks(target->h.ty);
+	enum reeve_rc rc = hooks && hooks->decide ? hooks->decide(x, r, target, bit) : RC_AGAIN;
+	struct governing g;
+	struct decision d = { .when = x->now, .request = r->rqi, .to = r->to, .target = res_ri(target), .facts = &r->work->facts };
+
+	if (!governing(x, target, &g))
+		g.ground = "no policy governs the target";
+	target_facts(x, r, target, bit, child_ty);
+	*permitted = rc == RC_AGAIN ? decide(x, r, target, &g, bit, child_ty) : rc == RC_OK;
+	if (rc == RC_AGAIN) {
+		d.policies = g.p;
+		d.n_policies = g.n;
+		d.part = g.part;
+	}
+	d.ground = rc == RC_AGAIN ? g.ground : "a rule of the resource type, which comes before policies";
+	decision_write_json(json, &d, S("live"), *permitted);
+}

@@ -343,6 +343,37 @@ void core_stop(struct core *c)
 	free(c);
 }
 
+/* --- looking --- */
+
+enum reeve_rc core_look(const struct config *cfg, struct core **out, char why[256])
+{
+	struct store_options o = { .path = cfg->data, .max_bytes = cfg->store_max, .readers = 4, .read_only = true };
+	struct core *c = calloc(1, sizeof(*c));
+	enum reeve_rc rc;
+
+	why[0] = '\0';
+	*out = NULL;
+	if (!c)
+		return RC_NOMEM;
+	c->cfg = cfg;
+	if ((rc = own_names(c, why)) == RC_OK && (rc = store_open(&o, &c->store, why)) == RC_OK) {
+		*out = c;
+		return RC_OK;
+	}
+	if (!why[0])
+		snprintf(why, 256, "%s", rc_name(rc));
+	core_look_end(c);
+	return rc;
+}
+
+void core_look_end(struct core *c)
+{
+	store_close(c->store);
+	locate_free(c->locate);
+	free((char *)c->home.abs.p);
+	free(c);
+}
+
 /* --- odds and ends --- */
 
 void core_add_transport(struct core *c, const struct transport *t)

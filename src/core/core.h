@@ -75,6 +75,10 @@ REEVE_MUST_CHECK enum reeve_rc core_start(const struct config *cfg, struct core 
 /* Finish what is acknowledged, then stop everything. */
 void core_stop(struct core *c);
 
+/* Open the store of a CSE to look at it, beside the process that serves it: names, policies and store, nothing that runs. */
+REEVE_MUST_CHECK enum reeve_rc core_look(const struct config *cfg, struct core **out, char why[256]);
+void core_look_end(struct core *c);
+
 /* Fill in what is known of the Originator's whereabouts. */
 void core_locate(struct core *c, struct facts *f);
 

@@ -56,6 +56,9 @@ REEVE_MUST_CHECK enum reeve_rc exec_authorize_self(struct exec *x, struct req *r
 /* Record 4103 for r with a decision id, after a decision said no. */
 enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
+/* The decision told instead of taken: its story as JSON (authz/decisions.h). A rule of the resource type itself is told as its ground. */
+void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted);
+
 /* Steps 6.2 to 6.7. The answer is in r afterwards (r->rsc != 0), whatever the return code. RC_FULL, RC_IO: the transaction is lost. */
 enum reeve_rc exec_request(struct exec *x, struct req *r);
 

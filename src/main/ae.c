@@ -17,6 +17,7 @@ static const char *help =
 	"       reeve ae discover ADDRESS [--type T] [--label L] [--limit N] [--offset N]\n"
 	"       reeve ae notify ADDRESS --content JSON\n"
 	"       reeve ae watch ADDRESS [--events 1,2,3,4]                until Ctrl-C\n"
+	"       reeve ae listen [--port N]                               until Ctrl-C\n"
 	"\n"
 	"An ADDRESS is cse/sensor/temp, an unstructured id, /other-cse/..., or //sp/cse/...\n"
 	"A TYPE is a name or number: ae, container, cnt, 3. Attributes have their short names.\n"
@@ -30,7 +31,8 @@ static const char *help =
 	"  --type T, --label L, --limit N, --offset N, --level N   what to discover\n"
 	"  --filter NAME=VALUE  any other filter condition or parameter of the query\n"
 	"  --events N,N       watch: 1 update, 2 delete, 3 child created, 4 child deleted [3,1]\n"
-	"  --listen ADDRESS   watch: where notifications can reach us [127.0.0.1]\n"
+	"  --listen ADDRESS   watch, listen: where notifications can reach us [127.0.0.1]\n"
+	"  --port N           watch, listen: the port for them; 0 lets the system choose one [0]\n"
 	"  --timeout TIME     how long to wait for an answer, in seconds [30]\n"
 	"  --release R        release version indicator [3]\n"
 	"  --json             print content as it came\n"
@@ -189,6 +191,14 @@ static bool value_flag(struct ae *ae, const char *flag, const char *value, struc
 		ae->listen = value;
 	else if (!strcmp(flag, "--events"))
 		ae->events = value;
+	else if (!strcmp(flag, "--port")) {
+		uint64_t port;
+		if (!slice_u64(v, &port) || port > 65535) {
+			snprintf(why, 256, "--port %.100s: write a number up to 65535", value);
+			return false;
+		}
+		ae->port = (uint16_t)port;
+	}
 	else if (!strcmp(flag, "--release"))
 		ae->client.release = value;
 	else if (!strcmp(flag, "--attributes")) {
@@ -276,7 +286,9 @@ static int dispatch(struct ae *ae, struct given *g)
 		return op_notify(ae);
 	if (!strcmp(ae->op, "watch"))
 		return ae_watch(ae);
-	return usage_error("ae", "no operation \"%s\": create, retrieve, update, delete, discover, notify or watch", ae->op);
+	if (!strcmp(ae->op, "listen"))
+		return ae_listen(ae);
+	return usage_error("ae", "no operation \"%s\": create, retrieve, update, delete, discover, notify, watch or listen", ae->op);
 }
 
 int cmd_ae(int argc, char **argv)

@@ -17,7 +17,8 @@ struct ae {
 	struct slice name;       /* --name */
 	struct slice content;    /* --content: JSON text */
 	struct buf query;        /* "?rcn=4&lbl=x" */
-	const char *listen;      /* watch: address to listen on */
+	const char *listen;      /* watch, listen: address to listen on */
+	uint16_t port;           /* the same: 0 for any */
 	const char *events;      /* watch: net */
 };
 
@@ -39,5 +40,6 @@ void ae_print(struct slice content);
 int ae_answer(const struct ae *ae, const struct client_answer *a);
 
 int ae_watch(struct ae *ae);
+int ae_listen(struct ae *ae);
 
 #endif

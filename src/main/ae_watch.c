@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `reeve ae watch`: subscribe, print notifications until Ctrl-C, unsubscribe.
+/* `reeve ae watch`: subscribe, print notifications until Ctrl-C, unsubscribe. `reeve ae listen` only prints.
  *
  * A listener of its own on a port the system chooses; its URL is the notification target. The subscription expires by
  * itself after a day, so that a killed watcher leaves nothing for ever. Every notification is answered with 2000; a
@@ -34,6 +34,7 @@ struct watch {
 	int listener, signals;
 	struct connection c[CONNECTIONS];
 	struct slice sub;         /* address of the subscription */
+	bool ended;
 	char url[128];
 };
 
@@ -195,8 +196,9 @@ static void read_connection(struct connection *c)
 
 static enum reeve_rc open_listener(struct watch *w, char why[256])
 {
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(w->ae->port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(w->ae->port) };
+	const int yes = 1;
 	const bool is6 = inet_pton(AF_INET6, w->ae->listen, &v6.sin6_addr) == 1;
 	struct sockaddr *sa = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
 	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
@@ -206,7 +208,7 @@ static enum reeve_rc open_listener(struct watch *w, char why[256])
 		return RC_INVALID;
 	}
 	w->listener = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (w->listener < 0 || bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
+	if (w->listener < 0 || setsockopt(w->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 || bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
 	    getsockname(w->listener, sa, &len) < 0) {
 		snprintf(why, 256, "cannot listen on %.100s: %s", w->ae->listen, strerror(errno));
 		return RC_IO;
@@ -280,47 +282,77 @@ static void serve(struct watch *w)
 		for (int i = 0; i < CONNECTIONS; i++) {
 			if (p[2 + i].revents)
 				read_connection(&w->c[i]);
-			if (w->c[i].stop)
-				w->sub = S(""); /* gone already */
+			if (w->c[i].stop && w->ae->n_args) { /* watching, and the subscription is gone already */
+				w->sub = S("");
+				w->ended = true;
+			}
 		}
-		if (w->sub.p && !w->sub.n)
+		if (w->ended)
 			return;
 		if (p[1].revents)
 			accept_one(w);
 	}
 }
 
+/* What both begin with; an exit status. */
+static int begin(struct watch *w)
+{
+	sigset_t set;
+	char why[256];
+
+	if (open_listener(w, why) != RC_OK)
+		return usage_error("ae", "%s", why);
+	for (int i = 0; i < CONNECTIONS; i++)
+		w->c[i].fd = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	return EXIT_OK;
+}
+
+static void end(struct watch *w)
+{
+	for (int i = 0; i < CONNECTIONS; i++)
+		if (w->c[i].fd >= 0)
+			close_connection(&w->c[i]);
+	close(w->listener);
+	close(w->signals);
+}
+
 int ae_watch(struct ae *ae)
 {
 	struct watch w = { .ae = ae, .listener = -1, .signals = -1 };
-	sigset_t set;
-	char why[256];
 	int status;
 
 	if (ae->n_args != 1)
 		return usage_error("ae", "watch needs one address");
 	if (strspn(ae->events, "0123456789,") != strlen(ae->events))
 		return usage_error("ae", "--events %s: write numbers with commas between them", ae->events);
-	if (open_listener(&w, why) != RC_OK)
-		return usage_error("ae", "%s", why);
-	for (int i = 0; i < CONNECTIONS; i++)
-		w.c[i].fd = -1;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	w.signals = signalfd(-1, &set, SFD_CLOEXEC);
-	status = subscribe(&w);
-	if (status == EXIT_OK) {
+	if ((status = begin(&w)) != EXIT_OK)
+		return status;
+	if ((status = subscribe(&w)) == EXIT_OK) {
 		fprintf(stderr, "watching %s; Ctrl-C ends it\n", ae->args[0]);
 		serve(&w);
 		unsubscribe(&w);
 	}
-	for (int i = 0; i < CONNECTIONS; i++)
-		if (w.c[i].fd >= 0)
-			close_connection(&w.c[i]);
-	close(w.listener);
-	close(w.signals);
+	end(&w);
+	return status;
+}
+
+int ae_listen(struct ae *ae)
+{
+	struct watch w = { .ae = ae, .listener = -1, .signals = -1 };
+	int status;
+
+	if (ae->n_args)
+		return usage_error("ae", "listen takes no address: subscribe with this URL as notification target");
+	if ((status = begin(&w)) != EXIT_OK)
+		return status;
+	fprintf(stderr, "notifications to %s are shown here; Ctrl-C ends it\n", w.url);
+	serve(&w);
+	end(&w);
 	return status;
 }

@@ -9,7 +9,9 @@
 static const struct { const char *name, *what; int (*run)(int argc, char **argv); } commands[] = {
 	{ "up", "a whole system on this machine, for trying things out", cmd_up },
 	{ "cse", "a Common Services Entity", cmd_cse },
-	{ "ae", "act as an entity from the shell", cmd_ae },
+	{ "ae", "act as an entity: create, retrieve, update, delete, discover, notify, watch", cmd_ae },
+	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
+	{ "check", "check a configuration file or a store", cmd_check },
 };
 
 int wants_help(const char *arg)

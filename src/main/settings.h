@@ -74,6 +74,11 @@ REEVE_MUST_CHECK enum reeve_rc settings_read(struct settings *s, const char *pat
 /* Take the flag at argv[*i] ("--section.key", "--section.key=value") with its value and advance *i behind it. RC_NOTFOUND: it is
  * none of the options; RC_INVALID: reported to err. */
 REEVE_MUST_CHECK enum reeve_rc settings_flag(struct settings *s, int argc, char **argv, int *i, FILE *err);
+/* A command line: --config FILE wherever it stands (else the file of the system, when there is one and `system`), then the flags in
+ * order, then settings_check. `other` is offered what is no option at argv[*i] and advances *i, or returns false. The exit status. */
+typedef bool (*settings_other)(void *ctx, int argc, char **argv, int *i);
+int settings_arguments(struct settings *s, const char *command, bool system, int argc, char **argv, settings_other other, void *ctx);
+extern const char *const settings_system_file; /* /etc/reeve/reeve.conf */
 /* What no option shows alone: contradictions, and openness where it must not be. */
 REEVE_MUST_CHECK enum reeve_rc settings_check(struct settings *s, FILE *err);
 

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "authz/ident.h"
+#include "main/commands.h"
 #include "main/settings.h"
 
 enum { FILE_MAX = 1 << 20, ERRORS_MAX = 50 };
@@ -326,4 +328,57 @@ enum reeve_rc settings_check(struct settings *s, FILE *err)
 			      "  Either listen on 127.0.0.1 or ::1, or set http.open to false, or, if you mean it, write `open = true`\n"
 			      "  in the configuration file or give --http.open-anywhere.");
 	return s->errors == before ? RC_OK : RC_INVALID;
+}
+
+const char *const settings_system_file = "/etc/reeve/reeve.conf";
+
+/* The file named on the command line, or NULL; -1 when a name is missing. */
+static int config_argument(int argc, char **argv, const char **file)
+{
+	for (int i = 0; i < argc; i++) {
+		if (!strncmp(argv[i], "--config=", 9))
+			*file = argv[i] + 9;
+		else if (!strcmp(argv[i], "--config")) {
+			if (++i >= argc)
+				return -1;
+			*file = argv[i];
+		}
+	}
+	return 0;
+}
+
+int settings_arguments(struct settings *s, const char *command, bool system, int argc, char **argv, settings_other other, void *ctx)
+{
+	const char *file = NULL;
+
+	if (config_argument(argc, argv, &file) < 0)
+		return usage_error(command, "--config needs the name of a file");
+	if (!file && system && access(settings_system_file, R_OK) == 0)
+		file = settings_system_file;
+	if (file && settings_read(s, file, stderr) != RC_OK)
+		return EXIT_USAGE;
+	for (int i = 0; i < argc;) {
+		enum reeve_rc rc;
+		if (!strncmp(argv[i], "--config", 8) && (argv[i][8] == '=' || !argv[i][8])) {
+			i += argv[i][8] ? 1 : 2;
+			continue;
+		}
+		rc = settings_flag(s, argc, argv, &i, stderr);
+		if (rc == RC_NOTFOUND && other && other(ctx, argc, argv, &i))
+			continue;
+		if (rc == RC_NOTFOUND) {
+			const struct slice name = slice_str(argv[i] + strspn(argv[i], "-"));
+			const ptrdiff_t eq = slice_find(name, '=');
+			const int near = option_nearest(eq < 0 ? name : slice_of(name.p, (size_t)eq));
+			if (argv[i][0] != '-')
+				return usage_error(command, "\"%s\" is not expected here", argv[i]);
+			if (near >= 0)
+				return usage_error(command, "no flag \"%s\"; the nearest is --%s.%s", argv[i], options[near].section,
+						   options[near].key);
+			return usage_error(command, "no flag \"%s\"", argv[i]);
+		}
+		if (rc != RC_OK)
+			return EXIT_USAGE;
+	}
+	return settings_check(s, stderr) == RC_OK ? EXIT_OK : EXIT_USAGE;
 }

@@ -47,9 +47,10 @@ const struct option options[] = {
 	{ "http", "port", OPT_PORT, AT(http.port), 0, 65535,
 	  "Port to listen on; 0 lets the system choose one." },
 	{ "http", "open", OPT_BOOL, AT(http.open), 0, 0,
-	  "Believe an Originator (From) without a security association. Anybody who reaches the listener can then act as "
-	  "anybody else: right for trying things out on loopback. Without it such requests are refused (4106, 4107). On an "
-	  "address other than loopback it takes effect only when it is written in this file, or with --http.open-anywhere." },
+	  "Believe every Originator (From) without a security association. Anybody who reaches the listener can then act as "
+	  "anybody else: right for trying things out on loopback. Without it, an AE is believed only after it has registered "
+	  "here (else 4106), and a CSE never (4107). On an address other than loopback it takes effect only when it is written "
+	  "in this file, or with --http.open-anywhere." },
 
 	{ "server", "threads", OPT_UNSIGNED, AT(threads), 0, 256,
 	  "Threads that serve connections; 0: one per processor." },

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reeve cse, reeve up: configuration, start, wait for a signal, stop.
+ *
+ * `up` is `cse` with settings for trying things out on this machine: open on loopback, an administrator, data in a folder
+ * here, and a tour on the screen. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "admin/pages.h"
+#include "base/log.h"
+#include "binding/http/http.h"
+#include "main/commands.h"
+#include "main/settings.h"
+#include "main/tour.h"
+
+static void help(const char *command, const struct settings *s, bool up)
+{
+	struct buf b;
+
+	printf("usage: reeve %s [--config FILE] [--SECTION.KEY VALUE]...\n\n", command);
+	puts(up ? "Start a CSE on this machine for trying things out: open on loopback, with the administrator Cadmin, data in\n"
+		  "./reeve-data, and a printed tour. Ctrl-C ends it; the next start finds the data again."
+		: "Start a Common Services Entity. Ends on SIGINT or SIGTERM, after what was acknowledged is on the disk.");
+	printf("\nOptions of the configuration file, as flags, with their defaults. Without --config, %s\n"
+	       "is %s.\n", settings_system_file, up ? "not read" : "read when it is there");
+	buf_init(&b, 1 << 20);
+	settings_print_flags(&s->c, &b);
+	fwrite(b.p, 1, b.n, stdout);
+	buf_free(&b);
+}
+
+/* As many descriptors as connections are configured, as far as the system allows. */
+static void raise_descriptors(const struct config *c)
+{
+	const rlim_t want = (rlim_t)c->limits.connections + 256;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= want)
+		return;
+	r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur < c->limits.connections)
+		log_warn("main", "the system allows %llu open files: fewer connections than limits.connections (%u)",
+			 (unsigned long long)r.rlim_cur, c->limits.connections);
+}
+
+/* Without cse.poa, <CSEBase> tells the address of the listener, unless that is no address others can use. */
+static void default_poa(struct settings *s)
+{
+	struct config *c = &s->c;
+	const bool v6 = strchr(c->http.address, ':') != NULL;
+	const bool any = !strcmp(c->http.address, "0.0.0.0") || !strcmp(c->http.address, "::");
+	struct slice *url;
+
+	if (c->poa.n || any || c->http.port == 0 || !(url = arena_alloc(&s->memory, sizeof(*url))))
+		return;
+	*url = arena_printf(&s->memory, v6 ? "http://[%s]:%u" : "http://%s:%u", c->http.address, c->http.port);
+	c->poa = (struct config_list){ url, 1 };
+}
+
+/* The folders above the one of the store. */
+static void make_parents(const char *path)
+{
+	char *p = strdup(path);
+
+	for (char *q = p ? strchr(p + 1, '/') : NULL; q; q = strchr(q + 1, '/')) {
+		*q = '\0';
+		if (mkdir(p, 0755) != 0 && errno != EEXIST)
+			break; /* opening the store tells */
+		*q = '/';
+	}
+	free(p);
+}
+
+static int serve(struct settings *s, const char *command, bool with_tour)
+{
+	struct http_server *http = NULL;
+	struct core *core = NULL;
+	char why[256] = "";
+	sigset_t set;
+	int sig;
+
+	/* before any thread starts, so that all inherit the mask and only we are told */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	log_setup((enum log_level)s->c.log_level, s->c.log_json);
+	raise_descriptors(&s->c);
+	default_poa(s);
+	make_parents(s->c.data);
+	if (core_start(&s->c, &core, why) != RC_OK) {
+		fprintf(stderr, "reeve %s: %s\n", command, why);
+		return EXIT_UNREACHABLE;
+	}
+	http_sender_register(core);
+	if (http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
+		fprintf(stderr, "reeve %s: %s\n", command, why);
+		core_stop(core);
+		return EXIT_UNREACHABLE;
+	}
+	http_server_pages(http, admin_page);
+	if (s->c.http.open && !address_is_loopback(s->c.http.address))
+		log_warn("main", "OPEN TO THE NETWORK: everybody who reaches %s:%u is believed to be whoever he says he is",
+			 s->c.http.address, http_server_port(http));
+	else if (s->c.http.open)
+		log_warn("main", "open: on %s:%u an Originator is believed without a security association", s->c.http.address,
+			 http_server_port(http));
+	else if (!address_is_loopback(s->c.http.address))
+		log_warn("main", "plain HTTP on %s:%u: nobody proves who he is, and a registered AE is believed by its name; protect it with TLS "
+			 "in front", s->c.http.address, http_server_port(http));
+	log_info("main", "CSE %.*s%.*s ready: http://%s:%u, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.http.address,
+		 http_server_port(http), s->c.data);
+	if (with_tour)
+		tour_print(&s->c, http_server_port(http));
+	sigwait(&set, &sig);
+	log_info("main", "stopping");
+	http_server_stop(http);
+	core_stop(core);
+	http_server_free(http);
+	return EXIT_OK;
+}
+
+static int run(const char *command, bool up, int argc, char **argv)
+{
+	struct settings s;
+	int status;
+
+	settings_init(&s);
+	if (up) {
+		s.c.http.open = true;
+		s.c.admin = S("Cadmin");
+		s.c.data = "reeve-data";
+	}
+	for (int i = 0; i < argc; i++)
+		if (wants_help(argv[i])) {
+			help(command, &s, up);
+			settings_free(&s);
+			return EXIT_OK;
+		}
+	status = settings_arguments(&s, command, !up, argc, argv, NULL, NULL);
+	if (status == EXIT_OK)
+		status = serve(&s, command, up);
+	settings_free(&s);
+	return status;
+}
+
+int cmd_cse(int argc, char **argv) { return run("cse", false, argc, argv); }
+int cmd_up(int argc, char **argv) { return run("up", true, argc, argv); }
