@@ -304,11 +304,24 @@ static bool reader_in(const struct store *s, const struct generation *g, bool ac
 	return false;
 }
 
+/* With s->lock held: nobody looks at the store from another process, or nobody who could have come before the failure. */
+static bool lookers_gone(struct store *s)
+{
+	if (!s->lookers_count)
+		return true;
+	if (lock_byte(s->lock_fd, LOCK_LOOKER, F_WRLCK) < 0)
+		return false;
+	(void)lock_byte(s->lock_fd, LOCK_LOOKER, F_UNLCK);
+	s->lookers_count = false;
+	return true;
+}
+
 bool st_retired_quiet(struct store *s)
 {
-	bool quiet = true;
+	bool quiet;
 
 	pthread_mutex_lock(&s->lock);
+	quiet = lookers_gone(s);
 	for (struct generation **p = &s->retired, *g; (g = *p) != NULL;) {
 		quiet = quiet && !reader_in(s, g, true);
 		if (reader_in(s, g, false)) {
@@ -323,31 +336,33 @@ bool st_retired_quiet(struct store *s)
 	return quiet;
 }
 
-enum reeve_rc st_revive(struct store *s, struct generation *g)
+/* With s->lock held: a new environment on the same file, with a lock file of its own. */
+static int replace(struct store *s, struct generation *g)
 {
 	struct generation *fresh = NULL;
 	char file[4096];
+	int err;
+
+	snprintf(file, sizeof(file), "%s/lock.mdb", s->path);
+	if (!s->o.read_only && unlink(file) < 0 && errno != ENOENT)
+		return errno;
+	err = open_generation(s, &fresh);
+	if (err)
+		return err;
+	g->older = s->retired;
+	s->retired = g;
+	s->lookers_count = true;
+	atomic_store(&s->gen, fresh);
+	return 0;
+}
+
+enum reeve_rc st_revive(struct store *s, struct generation *g)
+{
 	int err = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (atomic_load(&s->gen) == g) {
-		/* LMDB in another process that looks at the store would not see our new table of readers, nor we its. */
-		if (!s->o.read_only && lock_byte(s->lock_fd, LOCK_LOOKER, F_WRLCK) < 0) {
-			err = EBUSY;
-		} else {
-			snprintf(file, sizeof(file), "%s/lock.mdb", s->path);
-			if (!s->o.read_only && unlink(file) < 0 && errno != ENOENT)
-				err = errno;
-			if (!err)
-				err = open_generation(s, &fresh);
-			(void)lock_byte(s->lock_fd, LOCK_LOOKER, F_UNLCK);
-		}
-		if (!err) {
-			g->older = s->retired;
-			s->retired = g;
-			atomic_store(&s->gen, fresh);
-		}
-	}
+	if (atomic_load(&s->gen) == g)
+		err = replace(s, g);
 	pthread_mutex_unlock(&s->lock);
 	if (!err)
 		return RC_OK;

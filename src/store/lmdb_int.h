@@ -4,7 +4,8 @@
  * An environment of LMDB that failed to write its meta page is beyond use ("panic"), for readers too. A store
  * therefore holds a current environment, called a generation, and replaces it by a new one on the same file when that
  * happens. A generation that was replaced is closed when its last reader has moved on; until no reader is
- * active in it, nothing is written, because the new environment's table of readers does not know them.
+ * active in it, here or in a process that looks at the store, nothing is written, because the new environment's table of
+ * readers does not know them.
  *
  * Who is active is told by one atomic per reader (`active`), set before the current generation is looked at a second time:
  * either the reader sees the replacement, or the replacer sees the reader. */
@@ -43,6 +44,7 @@ struct store {
 	pthread_mutex_t lock;     /* readers, retired, why, replacing gen */
 	struct st_tx *readers;
 	struct generation *retired;
+	bool lookers_count;       /* other processes may look at a retired generation */
 	char why[256];
 	struct st_tx writer;
 };

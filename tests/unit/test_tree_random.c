@@ -450,7 +450,7 @@ static void the_tree_does_what_the_list_does(void **state)
 	uint64_t first = given ? strtoull(given, NULL, 10) : 1;
 
 	for (uint64_t seed = first; seed < first + (given ? 1 : 25); seed++) {
-		struct test_store *s;
+		struct test_store *s = NULL;
 		print_message("seed %llu\n", (unsigned long long)seed);
 		assert_int_equal(test_store_setup((void **)&s), 0);
 		history(s, seed * 0x9e3779b97f4a7c15u + 1);
