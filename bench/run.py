@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of docs/architecture.md section 7, each beside its yardstick in one run on one machine.
+
+usage: bench/run.py [--build DIR] [--seconds N] [--rounds N] [--resources N] [--only NAME...] [--requests N]
+
+Prints one line each, tab-separated: name, figure, target, ok or short; writes the same with the raw rates to
+build/bench.json. A ratio is the median of rounds in which the two sides took turns. Load comes from wrk."""
+
+import argparse
+import concurrent.futures
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEADERS = ["X-M2M-Origin: Cbench", "X-M2M-RI: 1", "X-M2M-RVI: 3"]
+CONNECTIONS = 64
+
+
+def free_port():
+    for port in range(21000, 32000):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise SystemExit("no free port")
+
+
+class Cse:
+    """A `reeve up` with one AE, one policy and one container."""
+
+    def __init__(self, build, folder, **settings):
+        self.build, self.folder, self.settings = build, folder, settings
+        self.port = free_port()
+        self.process = None
+
+    def start(self):
+        args = [str(self.build / "reeve"), "up", "--store.data", str(self.folder), "--http.port", str(self.port), "--log.level", "error"]
+        for key, value in self.settings.items():
+            args += ["--" + key.replace("__", "."), str(value)]
+        begin = time.monotonic()
+        self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+                    s.sendall(b"GET /cse HTTP/1.1\r\nHost: x\r\nX-M2M-Origin: Cadmin\r\nX-M2M-RI: 1\r\nX-M2M-RVI: 3\r\n\r\n")
+                    if s.recv(4096).startswith(b"HTTP/1.1 200"):
+                        return time.monotonic() - begin
+            except OSError:
+                pass
+            if self.process.poll() is not None:
+                raise SystemExit("reeve does not start: " + " ".join(args))
+            time.sleep(0.001)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def call(self, method, path, ty=None, body=None, origin="Cbench"):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        h = {"X-M2M-Origin": origin, "X-M2M-RI": "1", "X-M2M-RVI": "3"}
+        if body is not None:
+            h["Content-Type"] = "application/json" + (";ty=%d" % ty if ty else "")
+        c.request(method, path, json.dumps(body) if body is not None else None, h)
+        r = c.getresponse()
+        data = r.read()
+        c.close()
+        return r.status, data
+
+    def furnish(self):
+        rules = {"acr": [{"acor": ["Cbench"], "acop": 63}]}
+        for path, ty, body in [
+            ("/cse", 2, {"m2m:ae": {"rn": "bench", "api": "N.bench", "rr": False, "srv": ["3"]}}),
+            ("/cse/bench", 1, {"m2m:acp": {"rn": "acp", "pv": rules, "pvs": rules}}),
+            ("/cse/bench", 3, {"m2m:cnt": {"rn": "data", "acpi": ["cse/bench/acp"]}}),
+            ("/cse/bench/data", 4, {"m2m:cin": {"con": "21.5"}}),
+        ]:
+            status, data = self.call("POST", path, ty, body)
+            assert status == 201, data
+
+    def whole_answer(self, path):
+        """The bytes of an answer with its head, for the bare server."""
+        with socket.create_connection(("127.0.0.1", self.port)) as sock:
+            sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (path, "\r\n".join(HEADERS))).encode())
+            data = b""
+            while b"\r\n\r\n" not in data or len(data) < data.index(b"\r\n\r\n") + 4 + int(
+                    re.search(rb"Content-Length: (\d+)", data).group(1)):
+                data += sock.recv(65536)
+            return data
+
+    def metrics(self):
+        text = self.plain("/metrics")
+        return {k: int(v) for k, v in re.findall(r"^reeve_(\w+) (\d+)$", text, re.M)}
+
+    def plain(self, path):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c.request("GET", path)
+        text = c.getresponse().read().decode()
+        c.close()
+        return text
+
+    def memory(self):
+        """(resident, private) bytes"""
+        values = {}
+        for line in open("/proc/%d/smaps_rollup" % self.process.pid):
+            m = re.match(r"(\w+):\s+(\d+) kB", line)
+            if m:
+                values[m.group(1)] = int(m.group(2)) * 1024
+        return values["Rss"], values["Private_Dirty"]
+
+
+LUA = """
+wrk.method = "%(method)s"
+wrk.body = [==[%(body)s]==]
+wrk.headers["Content-Type"] = "application/json;ty=%(ty)d"
+"""
+
+
+def wrk(port, path, seconds, body=None, ty=4, connections=CONNECTIONS):
+    args = ["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds]
+    for h in HEADERS:
+        args += ["-H", h]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
+        if body is not None:
+            f.write(LUA % {"method": "POST", "body": body, "ty": ty})
+            f.flush()
+            args += ["-s", f.name]
+        out = subprocess.run(args + ["http://127.0.0.1:%d%s" % (port, path)], capture_output=True, text=True, check=True).stdout
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    if bad:
+        raise SystemExit("%s: %s answers that are no success" % (path, bad.group(1)))
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+
+
+def paired(rounds, a, b):
+    """Both in turn: median ratio a/b, and the median of each."""
+    ra, rb = [], []
+    for i in range(rounds):
+        for f, to in ((a, ra), (b, rb)) if i % 2 == 0 else ((b, rb), (a, ra)):
+            to.append(f())
+    return statistics.median(x / y for x, y in zip(ra, rb)), statistics.median(ra), statistics.median(rb)
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.build = pathlib.Path(args.build).resolve()
+        self.results = []
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="reeve-bench-", dir=self.build))
+
+    def report(self, name, figure, unit, target, ok, **raw):
+        text = "%.3g%s" % (figure, unit) if abs(figure) < 1000 else "%.0f%s" % (figure, unit)
+        print("\t".join([name, text, target, "ok" if ok else "short"]), flush=True)
+        self.results.append(dict(name=name, figure=figure, unit=unit, target=target, ok=bool(ok), **raw))
+
+    def wanted(self, *names):
+        return not self.args.only or any(n in self.args.only for n in names)
+
+    def cse(self, name, **settings):
+        folder = self.tmp / name
+        return Cse(self.build, folder, **settings)
+
+    # --- rates
+
+    def rates(self):
+        s, rounds = self.args.seconds, self.args.rounds
+        c = self.cse("rates")
+        c.start()
+        c.furnish()
+        rss, private = c.memory()
+        if self.wanted("idle_memory"):
+            self.report("idle_memory", rss / 2**20, " MiB", "< 12 MiB", rss < 12 << 20, private=private)
+        if self.wanted("retrieve"):
+            file = self.tmp / "answer"
+            file.write_bytes(c.whole_answer("/cse/bench/data"))
+            port = free_port()
+            bare = subprocess.Popen([str(self.build / "bare_server"), str(port), "2", str(file)])
+            try:
+                time.sleep(0.3)
+                r, ours, theirs = paired(rounds, lambda: wrk(c.port, "/cse/bench/data", s), lambda: wrk(port, "/", s))
+            finally:
+                bare.kill()
+                bare.wait()
+            self.report("retrieve", r, " of a bare server", ">= 0.80", r >= 0.80, rate=ours, yardstick=theirs)
+        if self.wanted("latest"):
+            r, ours, theirs = paired(rounds, lambda: wrk(c.port, "/cse/bench/data/la", s), lambda: wrk(c.port, "/cse/bench/data", s))
+            self.report("latest", r, " of retrieve", ">= 0.80", r >= 0.80, rate=ours, yardstick=theirs)
+        if self.wanted("create"):
+            self.create(c)
+        c.stop()
+
+    def create(self, c):
+        s, rounds = self.args.seconds, self.args.rounds
+        body = json.dumps({"m2m:cin": {"con": "21.5"}})
+        sizes = []
+
+        def ours():
+            before = c.metrics()
+            rate = wrk(c.port, "/cse/bench/data", s, body)
+            after = c.metrics()
+            sizes.append((after["written"] - before["written"]) / max(1, after["commits"] - before["commits"]))
+            return rate
+
+        def raw():
+            batch = max(1, round(sizes[-1])) if sizes else CONNECTIONS
+            out = subprocess.run([str(self.build / "bench_append"), str(self.tmp), str(batch), "300", str(max(1, int(s)))],
+                                 capture_output=True, text=True, check=True).stdout
+            return float(out)
+
+        ours()
+        ra, rb = [], []
+        for _ in range(rounds):
+            ra.append(ours())
+            rb.append(raw())
+        r = statistics.median(x / y for x, y in zip(ra, rb))
+        self.report("create", r, " of append+fdatasync", ">= 0.60", r >= 0.60, rate=statistics.median(ra),
+                    yardstick=statistics.median(rb), batch=statistics.median(sizes))
+
+    def decision(self):
+        out = subprocess.run([str(self.build / "bench_pdp")], capture_output=True, text=True, check=True).stdout
+        cases = json.loads(out)
+        ns = max(v for v in cases.values() if isinstance(v, (int, float)))
+        self.report("decision", ns / 1000, " us", "< 1 us", ns < 1000, cases=cases)
+
+    # --- many resources
+
+    def fill(self, c, n, label):
+        """n contentInstances, and 10 containers with a label of their own."""
+        for i in range(10):
+            status, data = c.call("POST", "/cse/bench", 3, {"m2m:cnt": {"rn": "%s-%d" % (label, i), "lbl": [label], "acpi": ["cse/bench/acp"]}})
+            assert status in (201, 409), data
+        have = c.metrics()["resources"]
+        body = json.dumps({"m2m:cin": {"con": "21.5", "cnf": "text/plain:0"}})
+        while have < n:
+            wrk(c.port, "/cse/bench/data", min(5, max(0.5, (n - have) / 60000)), body)
+            have = c.metrics()["resources"]
+
+    def many(self):
+        s, rounds, n = self.args.seconds, self.args.rounds, self.args.resources
+        body = json.dumps({"m2m:cin": {"con": "21.5"}})
+        small, large = self.cse("small", store__sync="false"), self.cse("large", store__sync="false")
+        for c, count in ((small, n // 100), (large, n)):
+            c.start()
+            c.furnish()
+            self.fill(c, count, "few")
+            c.stop()
+        for c in (small, large):
+            c.settings = {}
+        small.start()
+        warm = large.start()
+        large.stop()
+        starts = []
+        for _ in range(3):
+            starts.append(large.start())
+            large.stop()
+        large.start()
+        if self.wanted("start"):
+            ms = statistics.median(starts) * 1000
+            self.report("start", ms, " ms to the first answer", "< 200 ms", ms < 200, resources=n, first=warm * 1000)
+        for name, query in (("discovery_label", "/cse?fu=1&lbl=few"), ("discovery_type", "/cse?fu=1&ty=3")):
+            if self.wanted(name):
+                r, at_small, at_large = paired(rounds, lambda: wrk(small.port, query, s), lambda: wrk(large.port, query, s))
+                self.report(name, r, " times the cost at %d as at %d" % (n, n // 100), "<= 1.5", r <= 1.5, rate=at_large, yardstick=at_small)
+        if self.wanted("create_many"):
+            r, at_large, at_small = paired(rounds, lambda: wrk(large.port, "/cse/bench/data", s, body),
+                                           lambda: wrk(small.port, "/cse/bench/data", s, body))
+            self.report("create_many", r, " of the rate at %d" % (n // 100), ">= 0.80", r >= 0.80, rate=at_large, yardstick=at_small)
+        small.stop()
+        if self.wanted("memory_many"):
+            private = large.memory()[1]
+            self.report("memory_many", private / 2**20, " MiB private with %d resources" % n, "< 16 MiB", private < 16 << 20)
+        large.stop()
+
+    def delete(self):
+        times, worst = {}, 0.0
+        c = self.cse("delete", store__sync="false")
+        c.start()
+        c.furnish()
+        body = json.dumps({"m2m:cin": {"con": "21.5"}})
+        for n in (10000, 100000):
+            assert c.call("POST", "/cse/bench", 3, {"m2m:cnt": {"rn": "d%d" % n, "acpi": ["cse/bench/acp"]}})[0] == 201
+            base = c.metrics()["resources"]
+            while c.metrics()["resources"] < base + n:
+                wrk(c.port, "/cse/bench/d%d" % n, 0.5, body)
+            real = c.metrics()["resources"] - base
+            stop = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                running = True
+
+                def watch():
+                    longest = 0.0
+                    while running:
+                        t = time.monotonic()
+                        assert c.call("POST", "/cse/bench/data", 4, {"m2m:cin": {"con": "1"}})[0] == 201
+                        longest = max(longest, time.monotonic() - t)
+                    return longest
+
+                f = pool.submit(watch)
+                begin = time.monotonic()
+                assert c.call("DELETE", "/cse/bench/d%d" % n)[0] == 200
+                while c.metrics()["trash"]:
+                    time.sleep(0.005)
+                stop = time.monotonic()
+                running = False
+                worst = max(worst, f.result())
+            times[n] = (stop - begin) / real
+        c.stop()
+        r = times[100000] / times[10000]
+        self.report("delete_subtree", r, " times the time per resource at 100000 as at 10000", "<= 1.5", r <= 1.5,
+                    per_resource_us=times[100000] * 1e6, longest_other_request_ms=worst * 1000)
+        self.report("delete_disturbance", worst * 1000, " ms the longest Create meanwhile", "< 100 ms", worst < 0.1)
+
+    def growth(self):
+        c = self.cse("growth")
+        c.start()
+        c.furnish()
+        wrk(c.port, "/cse/bench/data", 2)
+        before, done = c.memory()[1], 0
+        while done < self.args.requests:
+            done += wrk(c.port, "/cse/bench/data", 5) * 5
+        after = c.memory()[1]
+        c.stop()
+        grown = (after - before) / 2**20
+        self.report("memory_growth", grown, " MiB over %d requests" % done, "< 1 MiB", grown < 1)
+
+    def run(self):
+        try:
+            if self.wanted("idle_memory", "retrieve", "latest", "create"):
+                self.rates()
+            if self.wanted("decision"):
+                self.decision()
+            if self.wanted("start", "discovery_label", "discovery_type", "create_many", "memory_many"):
+                self.many()
+            if self.wanted("delete_subtree"):
+                self.delete()
+            if self.wanted("memory_growth"):
+                self.growth()
+        finally:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+        (self.build / "bench.json").write_text(json.dumps(self.results, indent=1) + "\n")
+        return 0
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default=str(ROOT / "build"))
+    ap.add_argument("--seconds", type=float, default=3)
+    ap.add_argument("--rounds", type=int, default=5)
+    ap.add_argument("--resources", type=int, default=1000000)
+    ap.add_argument("--requests", type=int, default=10000000)
+    ap.add_argument("--only", nargs="*")
+    args = ap.parse_args()
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_append"], check=True, stdout=subprocess.DEVNULL)
+    return Bench(args).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
