@@ -82,7 +82,10 @@ static bool label_keyword(struct slice w, enum label_op *op)
 	return false;
 }
 
-/* Keywords are upper case and stand alone between blanks; a key or value may contain blanks, but no keyword. */
+/* A key is one word, so that "color LIKE red" is no key with blanks but a mistake. */
+static bool label_key(struct slice s) { return no_marks(s) && slice_find(s, ' ') < 0 && slice_find(s, '\t') < 0; }
+
+/* Keywords are upper case and stand alone between blanks; a value may contain blanks, but no keyword. */
 static bool label_parse(struct slice expr, struct label_query *q)
 {
 	struct slice rest = trim(expr), left, w;
@@ -108,7 +111,8 @@ static bool label_parse(struct slice expr, struct label_query *q)
 		q->key = left;
 		if (slice_find(left, ':') > 0)
 			q->op = L_PAIR;
-		return no_marks(left) && left.p[0] != ':' && left.p[left.n - 1] != ':';
+		left.n = q->op == L_PAIR ? (size_t)slice_find(left, ':') : left.n;
+		return label_key(left) && left.p[0] != ':' && no_marks(q->key) && q->key.p[q->key.n - 1] != ':';
 	case L_NT:
 		q->key = left;
 		break;
@@ -123,7 +127,7 @@ static bool label_parse(struct slice expr, struct label_query *q)
 			return false;
 		break;
 	}
-	return no_marks(q->key) && slice_find(q->key, ':') < 0;
+	return label_key(q->key) && slice_find(q->key, ':') < 0;
 }
 
 /* Value of a "key:value" label with this key; p == NULL when the label is "key" alone. False for another key. */

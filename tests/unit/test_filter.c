@@ -441,6 +441,7 @@ static void labels_are_queried(void **state)
 	assert_int_equal(labels_query("color NI (red, green)", "color:blue"), 1);
 	assert_int_equal(labels_query("color NI (red, green)", "color:blue color:red"), 0);
 	assert_int_equal(labels_query("  color   EQ   red  ", "color:red"), 1);
+	assert_int_equal(labels_query("color EQ dark red", "color:red"), 0);
 }
 
 static void malformed_label_queries_are_refused(void **state)
@@ -448,7 +449,7 @@ static void malformed_label_queries_are_refused(void **state)
 	static const char *const bad[] = {
 		"", " ", "NT", "EQ", "color EQ", "EQ red", "color EQ red EQ blue", "color NT red", "color IN red", "color IN ()",
 		"color IN (red", "color IN (red,)", "color IN red)", "color:x EQ red", ":red", "color:", "NT a EQ b", "a(b", "color NI",
-		"color EQ (red)",
+		"color EQ (red)", "color LIKE red", "NT a b", "a b EQ c", "a b:c",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
