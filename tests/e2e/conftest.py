@@ -73,6 +73,21 @@ def new_server():
     assert not failed, "\n".join(failed)
 
 
+@pytest.fixture(autouse=True)
+def server_lives(request):
+    """A test after which the shared server is gone has failed; the next one finds it running again, on the same store."""
+    yield
+    if "server" not in request.fixturenames:
+        return
+    s = request.getfixturevalue("server")
+    if not s.alive():
+        text = "the server ended with %s:\n%s" % (s.process.poll(), s.errors()[-6000:])
+        s.process = None
+        s.client.close()
+        s.start()
+        pytest.fail(text)
+
+
 @pytest.fixture
 def ae(server):
     """A fresh AE."""

@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness import ROOT, rule, unique
+from harness import ROOT, rule, stamp, unique
 
 ASSIGNED = {"ri", "pi", "ty", "ct", "lt", "et", "st", "cni", "cbs"}
 
@@ -55,8 +55,8 @@ def test_update_result_content(ae):
 
 def test_update_modified_value(ae):
     """CORE-073: an attribute the CSE set otherwise than asked for"""
-    cnt = ae.container()
-    r = ae.update(cnt, 3, {"et": "99991231T235959"}, rcn=9).expect(2004)
+    cnt = ae.container(ae.container(et=stamp(1000)))
+    r = ae.update(cnt, 3, {"et": stamp(5000)}, rcn=9).expect(2004)
     assert set(r.res) == {"lt", "st", "et"}
     assert r["et"] == ae.retrieve(cnt)["et"]
 

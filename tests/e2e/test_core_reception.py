@@ -169,7 +169,8 @@ def test_result_content_matrix(ae, op, rcn):
     if rcn in VALID[op]:
         r.expect({"C": 2001, "R": 2000, "U": 2004, "D": 2002, "discovery": 2000}[op])
         return
-    r.expect(4000)
+    # 10 is a value of Retrieve, bound to semantic queries, which this release does not have (CORE-032)
+    r.expect(5001 if (op, rcn) == ("R", 10) else 4000)
     assert ae.retrieve(cnt).content == before
     ae.retrieve(cnt + "/n").expect(4004)
 

@@ -44,7 +44,7 @@ def wrong(attr):
     if attr["type"] == "m2m:activityPatternElements" or kind == "object":
         return ["x", 5, True, 1.5]
     values = {
-        "array": ["x", 5, True, {}],
+        "array": ["x", 5, True, {}] if attr["sn"] != "nfu" else [5, True, {}],  # one address or a list (X7)
         "boolean": ["true", 1, 0, [], {}],
         "integer": ["1", True, 1.5, [1], {}],
         "string": [5, True, ["x"], {}, 1.5],
@@ -209,6 +209,8 @@ def test_representation_on_the_wire(server, place, name):
     assert set(r.res) <= set(table)
     for sn, value in r.res.items():
         kind = "array" if is_list(table[sn]) else json_kind(table[sn])
+        if sn == "nfu" and isinstance(value, str):
+            continue
         ok = {"array": list, "object": dict, "boolean": bool, "integer": int, "string": str, "any": object}[kind]
         assert isinstance(value, ok) and not (kind == "integer" and isinstance(value, bool)), (sn, value)
     for a in table.values():
