@@ -144,7 +144,8 @@ def test_bad_headers(ae, name, value):
 
 
 @pytest.mark.parametrize("name,first,second", [("X-M2M-Origin", "self", "Cother"), ("X-M2M-RI", "a", "b"), ("X-M2M-RVI", "3", "2a"),
-                                               ("X-M2M-RET", "60000", "1")])
+                                               ("X-M2M-RET", "60000", "1"), ("X-M2M-RTU", "http://127.0.0.1:9/a", "http://127.0.0.1:9/b&http://127.0.0.1:9/c"),
+                                               ("Content-Type", "application/json", "application/cbor")])
 def test_contradicting_headers(server, ae, name, first, second):
     """CORE-281: a single-valued parameter given twice is refused: two readers would see two requests"""
     first = ae.origin if first == "self" else first

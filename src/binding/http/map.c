@@ -5,6 +5,7 @@
 #include "binding/http/map_int.h"
 #include "codec/cbor.h"
 #include "codec/model.h"
+#include "codec/text.h"
 
 /* --- media types --- */
 
@@ -46,6 +47,8 @@ static void content_type(struct req *r, struct slice v)
 {
 	struct slice rest = v, type = trim(slice_cut(&rest, ';'));
 
+	if (r->pc_serial != SERIAL_NONE || r->pc_bad_serial)
+		map_bad(r, "header stands twice", S("Content-Type"));
 	r->pc_serial = serial_of(type);
 	r->pc_bad_serial = r->pc_serial == SERIAL_NONE || r->pc_serial == SERIAL_XML;
 	while (rest.p) {
@@ -54,22 +57,55 @@ static void content_type(struct req *r, struct slice v)
 		if (!slice_ieq(name, S("ty")))
 			continue;
 		r->has |= HAS_TY;
-		r->ty = value.p && slice_u64(trim(value), &n) && n <= INT32_MAX ? (int64_t)n : -1;
+		value = trim(value);
+		if (value.n > 1 && value.p[0] == '"' && value.p[value.n - 1] == '"') /* a quoted string is the same value */
+			value = slice_of(value.p + 1, value.n - 2);
+		r->ty = value.p && slice_u64(value, &n) && n <= INT32_MAX ? (int64_t)n : -1;
 	}
 }
 
-/* The first type listed that is supported; xml only when nothing else is (it is told apart from nonsense in the answer). */
+/* Weight of a media range in thousandths, from its parameters (RFC 7231 5.3.1). */
+static unsigned weight(struct slice params)
+{
+	while (params.p) {
+		struct slice value = trim(slice_cut(&params, ';')), name = trim(slice_cut(&value, '='));
+		unsigned q = 0, scale = 1000;
+		if (!slice_ieq(name, S("q")))
+			continue;
+		value = trim(value);
+		for (size_t i = 0; i < value.n && scale; i++) {
+			if (value.p[i] == '.')
+				continue;
+			if (value.p[i] < '0' || value.p[i] > '9')
+				return 1000;
+			q += (unsigned)(value.p[i] - '0') * scale;
+			scale /= 10;
+		}
+		return q > 1000 ? 1000 : q;
+	}
+	return 1000;
+}
+
+/* The type of the greatest weight that is supported, among equals the one listed first. "Any" is what the request came in (see
+ * http_map_finish). */
 static void accept_types(struct req *r, struct slice v)
 {
+	unsigned best = 0;
+
+	if (r->wanted && r->want != SERIAL_NONE) /* a second Accept only adds what is wanted less */
+		return;
 	r->want = SERIAL_NONE;
 	r->wanted = true;
-	while (v.p && r->want == SERIAL_NONE) {
+	while (v.p) {
 		struct slice item = slice_cut(&v, ','), type = trim(slice_cut(&item, ';'));
 		enum serial s = serial_of(type);
-		if (s == SERIAL_JSON || s == SERIAL_CBOR)
-			r->want = s;
-		else if (slice_eq(type, S("*/*")) || slice_ieq(type, S("application/*")))
-			r->want = r->pc_serial == SERIAL_CBOR ? SERIAL_CBOR : SERIAL_JSON;
+		bool any = slice_eq(type, S("*/*")) || slice_ieq(type, S("application/*"));
+		unsigned q = weight(item);
+		if (q <= best || (!any && s != SERIAL_JSON && s != SERIAL_CBOR))
+			continue;
+		best = q;
+		r->want = any ? SERIAL_JSON : s;
+		r->wanted = !any;
 	}
 }
 
@@ -98,6 +134,10 @@ static void list(struct req *r, struct slice v)
 	size_t count = 1;
 	struct slice *out;
 
+	if (r->has & HAS_RTU) {
+		map_bad(r, "header stands twice", S("X-M2M-RTU"));
+		return;
+	}
 	for (size_t i = 0; i < v.n; i++)
 		count += v.p[i] == '&';
 	out = arena_array(&r->arena, count, sizeof(*out));
@@ -117,8 +157,12 @@ static void once(struct req *r, struct slice *to, struct slice name, struct slic
 			map_bad(r, "control character in header", name);
 			return;
 		}
-	if (to->p && !slice_eq(*to, v))
+	if (to->p && !slice_eq(*to, v)) {
 		map_bad(r, "header stands twice", name);
+		if (to == &r->fr) /* neither of them is believed */
+			*to = (struct slice){ NULL, 0 };
+		return;
+	}
 	*to = arena_dup(&r->arena, v);
 	if (!to->p)
 		map_bad(r, "too long", name);
@@ -128,6 +172,7 @@ void http_map_header(struct req *r, struct slice name, struct slice value)
 {
 	struct slice v = trim(value);
 	uint64_t n;
+	usec t;
 
 	switch (header_of(name)) {
 	case H_ORIGIN: once(r, &r->fr, name, v); break;
@@ -135,14 +180,18 @@ void http_map_header(struct req *r, struct slice name, struct slice value)
 	case H_RVI: once(r, &r->rvi, name, v); break;
 	case H_VSI: once(r, &r->vsi, name, v); break;
 	case H_GID: once(r, &r->gid, name, v); break;
-	case H_OT: once(r, &r->ot, name, v); break;
+	case H_OT:
+		once(r, &r->ot, name, v);
+		if (!text_timestamp(v, &t))
+			map_bad(r, "X-M2M-OT is a timestamp", v);
+		break;
 	case H_RET: once(r, &r->rqet, name, v); break;
 	case H_RST: once(r, &r->rset, name, v); break;
 	case H_OET: once(r, &r->oet, name, v); break;
 	case H_RTU: list(r, v); break;
 	case H_EC:
-		if (!slice_u64(v, &n) || n > 999)
-			map_bad(r, "X-M2M-EC is a number", v);
+		if (!slice_u64(v, &n) || n < 2 || n > 999 || (n > 4 && n < 100)) /* m2m:eventCat */
+			map_bad(r, "X-M2M-EC is 2, 3, 4, or a number from 100 to 999", v);
 		else
 			r->ec = (int)n, r->has |= HAS_EC;
 		break;

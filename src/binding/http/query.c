@@ -226,9 +226,24 @@ static void path(struct req *r, struct slice p)
 		map_bad(r, "the path is no oneM2M address", p);
 }
 
+/* A parameter with one value may stand once: a second one would make two readers see two requests. */
+static bool twice(unsigned *seen, struct slice name)
+{
+	static const char *const single[] = { "rt", "rcn", "drt", "rp", "da", "atrl", "grtm", "rids", "tids", "ltids", "tqi", "asi", "auri", "sqi" };
+
+	for (unsigned i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+		if (slice_eq(name, slice_str(single[i]))) {
+			bool before = *seen >> i & 1;
+			*seen |= 1u << i;
+			return before;
+		}
+	return false;
+}
+
 void http_map_target(struct req *r, struct slice target)
 {
 	struct slice rest = target, name, p;
+	unsigned seen = 0;
 
 	if (slice_starts(target, S("http://"))) { /* absolute-form: what a proxy would get */
 		rest = slice_skip(target, 7);
@@ -246,6 +261,8 @@ void http_map_target(struct req *r, struct slice target)
 			map_bad(r, "bad percent escape", target);
 		else if (!pair.p)
 			map_bad(r, "a query field without value", name);
+		else if (twice(&seen, name))
+			map_bad(r, "query field stands twice", name);
 		else
 			field(r, name, pair);
 	}
