@@ -104,6 +104,8 @@ static enum reeve_rc check_instance(struct exec *x, struct req *r, const struct 
 	enum reeve_rc rc;
 
 	(void)old;
+	if (!parent->h.mni)
+		return req_refuse(r, 5207, "the container holds no instances (mni)");
 	if (size > parent->h.mbs)
 		return req_refuse(r, 5207, "con has %llu bytes, the container holds at most %llu (mbs)", (unsigned long long)size,
 				  (unsigned long long)parent->h.mbs);
