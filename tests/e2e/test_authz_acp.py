@@ -50,7 +50,7 @@ def test_attributes_an_acp_does_not_have(ae, attrs):
 
 
 BAD_RULES = {
-    "no acor": {"acop": 63}, "no acop": {"acor": ["all"]}, "empty": {}, "empty acor": {"acor": [], "acop": 63}, "acor text": {"acor": "all", "acop": 63},
+    "no acor": {"acop": 63}, "no acop": {"acor": ["all"]}, "empty": {}, "acor text": {"acor": "all", "acop": 63},
     "acor number": {"acor": [5], "acop": 63}, "acor null": {"acor": [None], "acop": 63}, "acor blank": {"acor": [""], "acop": 63},
     "acop 0": {"acor": ["all"], "acop": 0}, "acop 64": {"acor": ["all"], "acop": 64}, "acop -1": {"acor": ["all"], "acop": -1},
     "acop text": {"acor": ["all"], "acop": "63"}, "acop float": {"acor": ["all"], "acop": 1.5}, "acop list": {"acor": ["all"], "acop": [1]},

@@ -51,6 +51,11 @@ def test_all(guarded, other):
     assert not may(other, guarded(rule("al*", 2)))
 
 
+def test_nobody(guarded, other):
+    """AUTHZ-061: a rule without originators grants nothing"""
+    assert not may(other, guarded(rule([], 63)))
+
+
 @pytest.mark.parametrize("entry,match", [("//reeve.local", True), ("//REEVE.local", True), ("//other.example", False), ("//sub.reeve.local", False),
                                          ("//local", False), ("//reeve.loca", False), ("//reeve.local/", False)])
 def test_domain(guarded, other, entry, match):
