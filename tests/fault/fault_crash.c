@@ -19,7 +19,14 @@
 #include "../unit/tree_util.h"
 #include "failio.h"
 
-enum { ROUNDS = 60, COMMITS = 120, MOMENTS = 400, SECTOR = 512 };
+enum { COMMITS = 60, SECTOR = 512 };
+
+/* FAULT_ROUNDS=1000 for a long run. */
+static unsigned rounds(unsigned usual)
+{
+	const char *given = getenv("FAULT_ROUNDS");
+	return given ? (unsigned)strtoul(given, NULL, 10) : usual;
+}
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -130,9 +137,10 @@ static void killed_at_any_time(void **state)
 {
 	struct test_store *t = *state;
 	uint64_t acknowledged = 0, made;
+	unsigned most = rounds(20);
 
 	test_store_close(t);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned round = 0; round < most; round++) {
 		unsigned acks = pick(30);
 		int p[2], status;
 		pid_t child;
@@ -159,7 +167,7 @@ static void killed_at_any_time(void **state)
 		acknowledged = made;
 		test_store_close(t);
 	}
-	assert_true(acknowledged > ROUNDS * 10);
+	assert_true(acknowledged > most * 10);
 }
 
 /* --- power loss --- */
@@ -265,7 +273,7 @@ static void power_is_lost_at_any_time(void **state)
 	failio_record(false);
 	ops = failio_recorded(&n);
 	assert_true(n > COMMITS * 3);
-	for (int i = 0; i < MOMENTS; i++) {
+	for (unsigned i = 0, most = rounds(150); i < most; i++) {
 		size_t moment = pick((unsigned)n + 1);
 		uint64_t least = 1;
 		for (int a = 0; a < COMMITS && acks[a].op <= moment; a++)
