@@ -283,7 +283,6 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	for (unsigned i = 0; i < c->n_loops; i++)
 		if ((rc = loop_start(&c->loops[i])) != RC_OK)
 			goto failed;
-	notifier_wake(c->notifier); /* what a crash left in the outbox */
 	atomic_store(&c->ready, true);
 	*out = c;
 	return RC_OK;
@@ -378,8 +377,13 @@ void core_look_end(struct core *c)
 
 void core_add_transport(struct core *c, const struct transport *t)
 {
-	if (c->n_transports < CORE_TRANSPORTS)
-		c->transports[c->n_transports++] = *t;
+	unsigned n = atomic_load(&c->n_transports);
+
+	if (n == CORE_TRANSPORTS)
+		return;
+	c->transports[n] = *t;
+	atomic_store(&c->n_transports, n + 1); /* the hub may be looking already */
+	notifier_wake(c->notifier);            /* what a crash left in the outbox can be sent now */
 }
 
 const struct transport *core_transport(const struct core *c, struct slice url)

@@ -66,7 +66,7 @@ struct core {
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
 	_Atomic bool ready;
 	struct transport transports[CORE_TRANSPORTS];
-	unsigned n_transports;
+	_Atomic unsigned n_transports;
 	_Atomic bool store_failed; /* the last commit failed; cleared by the next good one */
 };
 
@@ -91,7 +91,7 @@ void core_resume(struct core *c, struct req *r);
 /* Run one request of the CSE itself (From = CSE-ID, no access decision), e.g. to update a <request>. done on `home` as for any request. */
 void core_submit_internal(struct core *c, struct req *r);
 
-/* Before the first request. */
+/* Before the first request. What the outbox holds from a former run is sent from then on. */
 void core_add_transport(struct core *c, const struct transport *t);
 const struct transport *core_transport(const struct core *c, struct slice url);
 
