@@ -41,7 +41,7 @@ static const char *country(const struct locate *l, const char *address)
 
 static void countries(void **state)
 {
-	/* AUTHZ-096: country from the address; the narrowest range counts, whatever the order of lines */
+	/* the narrowest range counts, whatever the order of lines */
 	static const char text[] = "# ranges\n"
 				   "192.0.2.128/25, be  # lower case and blanks\r\n"
 				   "192.0.2.0/24,FR\n"
@@ -145,7 +145,7 @@ static void positions(void **state)
 	assert_float_equal(la, 90, 1e-9);
 	assert_false(locate_position(l, S("CAE1"), &la, &lo)); /* canonical ids only */
 	assert_false(locate_position(l, S("//sp.example/in1/CAE1"), &la, &lo));
-	/* AUTHZ-094, 096: what is not known stays unknown */
+	/* AUTHZ-094: what is not known stays unknown */
 	locate_fill(l, &f);
 	assert_true(f.position_known);
 	assert_float_equal(f.longitude, 2.3522, 1e-9);

@@ -112,7 +112,7 @@ static void groups(void **state)
 		{ NULL, { NULL }, 0 },
 	};
 	static const struct { const char *rule, *who; bool yes; } t[] = {
-		/* AUTHZ-073, 074, 075 */
+		/* AUTHZ-075; that the members are the right ones (073, 074) is for the look-up to prove */
 		{ ACOR("\"base/grp\""), SP "/gw7/CAE1", true }, { ACOR("\"base/grp\""), SP "/S12", true },
 		{ ACOR("\"base/grp\""), SP "/in1", true }, { ACOR("\"base/grp\""), "//other.example/in9/C7", true },
 		{ ACOR("\"base/grp\""), SP "/gw7/CAE2", false }, { ACOR("\"base/grp\""), SP "/in1/C1", false },
@@ -372,7 +372,7 @@ static void places(void **state)
 	assert_true(allows(&located, world, &f));
 	f.latitude = (double)NAN;
 	assert_false(allows(&located, circle, &f));
-	/* AUTHZ-096, decision part: an unknown country is none */
+	/* an unknown country is none */
 	assert_false(allows(&located, land, &f));
 	memcpy(f.country, "BE", 3);
 	assert_true(allows(&located, land, &f));

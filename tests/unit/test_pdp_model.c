@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The decision against a naive one, written straight from the reference algorithm (authorization.md 2.8, 2.3, 2.5, 2.6)
  * over plain structures: no hashing, no masks, no bit sets, no compilation. Policies and requests are drawn from small
- * pools with a fixed seed, so that matches are frequent. AUTHZ-059, 060, 062 to 076, 078, 085 to 087, 089 to 094, 098 to 104. */
+ * pools with a fixed seed, so that matches are frequent. AUTHZ-059, 060, 062 to 072, 075, 076, 078, 085 to 087, 089 to 094, 098 to 104. */
 #include "authz_support.h"
 
 #include <math.h>
