@@ -175,8 +175,8 @@ class Model:
                 if c['type'] not in by_name:
                     fail('child %s of %s' % (c['type'], r['name']))
                 r['kids'].append((by_name[c['type']], c.get('name'), c['card'] not in ('1', '0..1')))
-        for name in sorted(self.types.complex):
-            self.types.resolve(name) if name not in self.types.done else None
+        for name in sorted({*SIMPLE, *LISTS, *STRENUM, *self.types.known, *self.types.enums, *self.types.complex}):
+            self.types.resolve(name)
         self.attr_names = sorted({a['sn'] for r in self.resources for a in r['rows']})
 
     def roots(self):

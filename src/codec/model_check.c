@@ -60,8 +60,12 @@ static void put_got(struct buf *b, const struct json *j, uint32_t i)
 	struct slice raw = json_raw(j, i);
 	size_t n = raw.n <= 40 ? raw.n : 24;
 
-	if (json_kind(j, i) == J_OBJECT || json_kind(j, i) == J_ARRAY) {
-		buf_slice(b, json_kind(j, i) == J_OBJECT ? S("an object") : S("an array"));
+	if (json_kind(j, i) == J_OBJECT) {
+		buf_lit(b, "an object");
+		return;
+	}
+	if (json_kind(j, i) == J_ARRAY) {
+		buf_printf(b, "an array of %u", j->tok[i].count);
 		return;
 	}
 	while (n < raw.n && n > 0 && ((unsigned char)raw.p[n] & 0xc0) == 0x80)
@@ -84,6 +88,14 @@ static enum reeve_rc wrong(const struct check *c, const struct place *p, uint32_
 	*c->why = arena_dup(c->a, buf_view(&b));
 	buf_free(&b);
 	return RC_INVALID;
+}
+
+static enum reeve_rc wrong_count(const struct check *c, const struct place *p, uint32_t i, const char *how, unsigned n)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%s %u %s", how, n, n == 1 ? "entry" : "entries");
+	return wrong(c, p, i, text);
 }
 
 static enum reeve_rc wrong_member(const struct check *c, const struct place *p, struct slice name, const char *what)
@@ -393,13 +405,10 @@ static enum reeve_rc check_list(const struct check *c, const struct place *p, co
 
 	if (json_kind(c->j, i) != J_ARRAY)
 		return wrong(c, p, i, "an array");
-	if (element_list && (n < t->min_items || (t->max_items && n > t->max_items))) {
-		char text[48];
-		snprintf(text, sizeof(text), t->min_items == t->max_items ? "exactly %d entries" : "another number of entries", t->min_items);
-		if (n < t->min_items && t->min_items != t->max_items)
-			snprintf(text, sizeof(text), "at least %d entries", t->min_items);
-		return wrong(c, p, i, text);
-	}
+	if (element_list && n < t->min_items)
+		return wrong_count(c, p, i, t->max_items == t->min_items ? "exactly" : "at least", t->min_items);
+	if (element_list && t->max_items && n > t->max_items)
+		return wrong_count(c, p, i, t->max_items == t->min_items ? "exactly" : "at most", t->max_items);
 	for (uint32_t e = i + 1; e < c->j->tok[i].next; e = c->j->tok[e].next) {
 		enum reeve_rc rc;
 		here.element = k++;
