@@ -195,6 +195,8 @@ static void without_name(void **state)
 	j = parsed(&a, S("{\"acr\":[{\"acor\":[\"all\"],\"acop\":0}]}"));
 	assert_int_equal(model_check(model_type("m2m:setOfAcrs"), false, &j, 0, &a, &why), RC_INVALID);
 	assert_slice(why, "acr[0].acop: expected a sum of 1..63, got 0");
+	j = parsed(&a, S("\"20260730T120000\""));
+	assert_int_equal(model_check(model_type("m2m:timestamp"), false, &j, 0, &a, &why), RC_OK);
 	j = parsed(&a, S("[\"x\" , 1]"));
 	assert_int_equal(model_check(model_type("xs:boolean"), false, &j, 2, &a, &why), RC_INVALID);
 	assert_slice(why, "expected true or false, got 1"); /* the string before it is no name */
