@@ -384,6 +384,8 @@ static void after_hub(struct core *c, struct req *r)
 		polling_retrieve(c, r, &t);
 	else if (t.virt == VIRT_PCU)
 		polling_notify(c, r, &t);
+	else if (r->op == OP_RETRIEVE)
+		notify_await(c, r, &t);
 	else
 		notify_retarget(c, r, &t);
 }

@@ -197,6 +197,8 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 	case OP_CREATE:
 		return op_create(x, r, t);
 	case OP_RETRIEVE:
+		if (notify_awaits(x, r, &t->res))
+			return RC_AGAIN;
 		return op_retrieve(x, r, t);
 	case OP_UPDATE:
 		return op_update(x, r, t);

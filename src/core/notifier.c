@@ -268,6 +268,7 @@ void notifier_pump(struct notifier *n)
 		hub_snapshot_end(&x);
 	}
 	n->pumping = false;
+	await_check(n);
 	removal_flush(n);
 }
 

@@ -104,6 +104,8 @@ struct notifier {
 	struct polling *polling;
 	struct holds *holds;
 	struct call *calls;
+	struct awaiting *awaiting;    /* Retrieves waiting for an instance (notify_await.c), */
+	_Atomic unsigned awaited;     /* and how many they are, for the writer */
 	struct feed *bucket[FEED_BUCKETS];
 	struct feed *dirty;
 	struct lane *ready;
@@ -142,6 +144,9 @@ void lane_serve(struct lane *l, struct exec *x);
 /* The subscription is gone: forget undelivered units, except those that survive it. */
 void lanes_prune(struct feed *f, bool keep_plain);
 void lanes_free(struct feed *f);
+
+/* notify_await.c: has what they wait for come? */
+void await_check(struct notifier *n);
 
 /* outbound.c: free what is still on its way, after the loop ended. */
 void outbound_abandon(struct call *all);

@@ -235,7 +235,11 @@ enum reeve_rc notify_happened(struct exec *x, enum notify_event ev, const struct
 {
 	struct happening h = { .ev = ev, .at = at, .about = about, .changed = changed, .last = ev == NE_DELETE };
 
-	return at->h.n_subs ? happen(x, &h) : RC_OK;
+	if (!at->h.n_subs)
+		return RC_OK;
+	if (ev == NE_CHILD_CREATE && notifier_awaited(x->core->notifier))
+		writer_outbox_changed(x);
+	return happen(x, &h);
 }
 
 /* --- operation monitor --- */
@@ -317,7 +321,7 @@ void notify_retrieved(struct exec *x, const struct res *at, const struct req *r)
 	struct res newest;
 	struct seen *s;
 
-	if (!at->h.n_subs || x->internal)
+	if (!at->h.n_subs || x->internal || (r->work && r->work->awaited))
 		return;
 	interested(x, at, &monitor, &empty);
 	empty = empty && r->op == OP_RETRIEVE && at->h.ty == TYPE_CONTAINER && r->rsc < 4000 && r->has & HAS_RCN && (r->rcn == 4 || r->rcn == 8) &&

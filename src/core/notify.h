@@ -33,6 +33,11 @@ extern const struct type_hooks type_schedule, type_notification_target_mgmt_poli
  * Runs on the hub, with a snapshot in x. */
 enum reeve_rc notify_prelude(struct exec *x, struct req *r, const struct target *t);
 
+/* Has a permitted Retrieve of res to wait for an instance (CORE-153)? Then it goes to the hub, to notify_await, which ends with core_resume. Of t only
+ * the key is used. */
+bool notify_awaits(struct exec *x, const struct req *r, const struct res *res);
+void notify_await(struct core *c, struct req *r, const struct target *t);
+
 /* Notify to an <AE> (re-targeted, CORE-203, 204) or to <CSEBase> (CORE-205), authorized before. On the hub; ends with core_resume. t->res: only
  * its key and head are used. */
 void notify_retarget(struct core *c, struct req *r, const struct target *t);

@@ -108,6 +108,8 @@ REEVE_MUST_CHECK enum reeve_rc notify_leave_asks(struct exec *x, struct req *r, 
 struct sub_cache *notifier_cache(struct notifier *n); /* NULL when n is */
 /* Too many notifications wait already (limits.outbox). */
 bool notifier_full(const struct notifier *n);
+/* Somebody waits for an instance: the notifier is to be woken when one comes. */
+bool notifier_awaited(struct notifier *n);
 struct alarms *notifier_alarms(struct notifier *n);
 struct polling *notifier_polling(struct notifier *n);
 struct holds *notifier_holds(struct notifier *n);

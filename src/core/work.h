@@ -41,6 +41,7 @@ struct req_work {
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool checked;             /* reception checks passed on the loop */
 	bool preluded;            /* notify_prelude let it pass */
+	bool awaited;             /* waited for an instance already (notify_await.c) */
 	bool resumed;
 };
 

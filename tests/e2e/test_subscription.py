@@ -262,3 +262,16 @@ def test_many_targets_and_events(ae, box, receiver):
         got.setdefault(g.path, []).append(con(g))
     assert len(got) == 8 and all(v == list(range(10)) for v in got.values()), got
     receiver.nothing_more()
+
+
+def test_empty_container_until_rset(ae, box, receiver):
+    """CORE-153: nothing comes: the answer at rset is what there is, and the event is told once"""
+    ae.made(box, 23, {"nu": [receiver.url], "enc": {"net": [5]}})
+    r = ae.retrieve(box, {"rcn": 4}, headers={"X-M2M-RST": "300"}).expect(2000)
+    assert "m2m:cin" not in r.res
+    assert receiver.get().sgn["nev"]["net"] == 5
+    ae.retrieve(box).expect(2000)  # rcn 1 is no such attempt
+    ae.instance(box, 1)
+    ae.retrieve(box, {"rcn": 4}, headers={"X-M2M-RST": "20000"}).expect(2000)
+    ae.update(box, 3, {"lbl": ["x"]}).expect(2004)
+    receiver.nothing_more()
