@@ -215,7 +215,7 @@ void check_content(struct core *c, struct req *r)
 		return;
 	case RC_LIMIT:
 		metrics_inc(&c->metrics, limit_json);
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		w->content_rsc = 4000;
 		w->content_why = why.p ? why : S("malformed content");
