@@ -63,7 +63,9 @@ struct req {
 	enum serial pc_serial;   /* how it was serialized on the wire; SERIAL_NONE: unknown media type */
 	bool pc_bad_serial;      /* content came in a serialization that is not supported -> 4015 */
 	bool wanted;             /* the sender said which serialization it wants */
+	bool want_vendor;        /* ... by its media type of oneM2M (vnd.onem2m-res+json) */
 	enum serial want;        /* serialization wanted for the answer; SERIAL_NONE: unsupported one asked for -> 5207 */
+	bool over_json;          /* content was refused because of limits.json_depth or json_tokens (to be counted) */
 	struct slice bad;        /* p != NULL: the binding found a parameter malformed; text for a 4000 answer */
 	struct peer peer;
 	usec received;           /* wall clock */

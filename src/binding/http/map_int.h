@@ -8,4 +8,14 @@
 /* Remember that the request is malformed (the first reason counts): the core answers 4000 with it. */
 void map_bad(struct req *r, const char *text, struct slice what);
 
+/* Blanks around header values and their parts. */
+static inline struct slice map_trim(struct slice s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_skip(s, 1);
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
 #endif

@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Request target to primitive: path to To, query to parameters and filter criteria (TS-0009 6.2.2). Pure. */
+/* Request target to primitive: path to To, query to parameters and filter criteria (TS-0009 6.2.2). Pure.
+ *
+ * Separators ('/', '?', '&', '=', '+') are looked for before percent-decoding, so an encoded one is data. '+' joins the values of a list
+ * and is itself everywhere else; it never stands for a blank. Fields the standard leaves open (clbl, palb, lbq, chty, pty, arp, grtm) are taken by
+ * their short names. */
 #include "binding/http/map.h"
 #include "binding/http/map_int.h"
+#include "codec/json_text.h"
 #include "codec/model.h"
+
+struct scan {
+	struct req *r;
+	uint32_t seen; /* bit per parameter that has one value */
+};
+
+void map_bad(struct req *r, const char *text, struct slice what)
+{
+	if (!r->bad.p)
+		r->bad = arena_printf(&r->arena, "%s: \"%.*s\"", text, (int)(what.n > 80 ? 80 : what.n), what.p ? what.p : "");
+	if (!r->bad.p)
+		r->bad = S("the request needs more memory than limits.request_memory");
+}
 
 static int hex(char c)
 {
@@ -15,58 +33,55 @@ static int hex(char c)
 	return -1;
 }
 
-/* Percent-decoded copy. p == NULL: a bad escape, or a byte no identifier or value can have. */
-static struct slice decode(struct arena *a, struct slice s, bool plus_is_blank)
+/* Percent-decoded copy. p == NULL: refused, the reason is recorded. */
+static struct slice decode(struct req *r, struct slice s)
 {
-	char *out;
+	char *out = arena_alloc(&r->arena, s.n + 1);
+	unsigned char high = 0;
 	size_t n = 0;
 
-	if (!memchr(s.p ? s.p : "", '%', s.n) && !plus_is_blank)
-		return arena_dup(a, s);
-	out = arena_alloc(a, s.n + 1);
-	if (!out)
+	if (!out) {
+		map_bad(r, "too long", S("request target"));
 		return (struct slice){ NULL, 0 };
+	}
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '%') {
 			int hi = i + 1 < s.n ? hex(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
-			if (hi < 0 || lo < 0)
+			if (hi < 0 || lo < 0 || !(hi | lo)) {
+				map_bad(r, "bad percent escape", s);
 				return (struct slice){ NULL, 0 };
+			}
 			c = (char)(hi << 4 | lo);
 			i += 2;
 		}
-		if (c == '\0')
-			return (struct slice){ NULL, 0 };
+		high |= (unsigned char)c;
 		out[n++] = c;
 	}
 	out[n] = '\0';
+	if (high >= 0x80 && !json_is_utf8(slice_of(out, n))) {
+		map_bad(r, "not UTF-8", s);
+		return (struct slice){ NULL, 0 };
+	}
 	return slice_of(out, n);
 }
 
-void map_bad(struct req *r, const char *text, struct slice what)
-{
-	if (!r->bad.p)
-		r->bad = arena_printf(&r->arena, "%s: \"%.*s\"", text, (int)(what.n > 80 ? 80 : what.n), what.p);
-	if (!r->bad.p)
-		r->bad = S("the request needs more memory than limits.request_memory");
-}
-
 /* A '+'-separated list in encoded form: each part decoded. */
-static const struct slice *split(struct req *r, struct slice s, char sep, size_t *n)
+static const struct slice *split(struct req *r, struct slice s, size_t *n)
 {
 	struct slice rest = s, *v;
 	size_t count = 1;
 
 	for (size_t i = 0; i < s.n; i++)
-		count += s.p[i] == sep;
+		count += s.p[i] == '+';
 	*n = 0;
 	v = arena_array(&r->arena, count, sizeof(*v));
+	if (!v)
+		map_bad(r, "too long", S("request target"));
 	while (v && rest.p) {
-		struct slice part = decode(&r->arena, slice_cut(&rest, sep), false);
-		if (!part.p) {
-			map_bad(r, "bad percent escape", s);
+		struct slice part = decode(r, slice_cut(&rest, '+'));
+		if (!part.p)
 			break;
-		}
 		if (part.n)
 			v[(*n)++] = part;
 	}
@@ -82,84 +97,124 @@ static bool truth(struct req *r, struct slice name, struct slice v)
 	return false;
 }
 
-static int small(struct req *r, struct slice name, struct slice v)
+static int small(struct req *r, struct slice name, struct slice v, int least, int most)
 {
 	uint64_t n;
-	if (slice_u64(v, &n) && n <= 100000)
+
+	if (slice_u64(v, &n) && n >= (uint64_t)least && n <= (uint64_t)most)
 		return (int)n;
-	map_bad(r, "not a number", name);
+	map_bad(r, "not a number that is known", name);
 	return -1;
 }
 
-/* Parameters that are no filter criteria. False: none of these. */
-static bool parameter(struct req *r, struct slice name, struct slice raw)
+/* --- parameters that are no filter criteria --- */
+
+enum param { P_RT, P_RP, P_RCN, P_DA, P_DRT, P_ATRL, P_GRTM, P_RIDS, P_TIDS, P_LTIDS, P_TQI, P_ASI, P_AURI, P_SQI, P_NONE };
+
+static enum param param_of(struct slice name)
 {
-	struct slice v = decode(&r->arena, raw, false);
+	static const struct slice names[] = {
+		[P_RT] = { "rt", 2 },	  [P_RP] = { "rp", 2 },	    [P_RCN] = { "rcn", 3 },   [P_DA] = { "da", 2 },	[P_DRT] = { "drt", 3 },
+		[P_ATRL] = { "atrl", 4 }, [P_GRTM] = { "grtm", 4 }, [P_RIDS] = { "rids", 4 }, [P_TIDS] = { "tids", 4 }, [P_LTIDS] = { "ltids", 5 },
+		[P_TQI] = { "tqi", 3 },	  [P_ASI] = { "asi", 3 },   [P_AURI] = { "auri", 4 }, [P_SQI] = { "sqi", 3 },
+	};
+
+	for (unsigned i = 0; i < P_NONE; i++)
+		if (slice_eq(name, names[i]))
+			return (enum param)i;
+	return P_NONE;
+}
+
+static void list_param(struct req *r, enum param p, struct slice name, struct slice raw)
+{
+	const struct slice *v;
 	size_t n;
 
-	if (!v.p) {
-		map_bad(r, "bad percent escape", raw);
-		return true;
+	v = split(r, raw, &n);
+	switch (p) {
+	case P_ATRL:
+		r->atrl = v;
+		r->n_atrl = n;
+		if (!n)
+			map_bad(r, "a list of attribute short names is expected", name);
+		break;
+	case P_GRTM:
+		r->grtm = v;
+		r->n_grtm = n;
+		r->has |= HAS_GRTM;
+		break;
+	case P_RIDS:
+		r->rids = v;
+		r->n_rids = n;
+		r->has |= HAS_ROLES;
+		break;
+	case P_TIDS: r->has |= HAS_TOKEN_IDS; break;
+	default: r->has |= HAS_LOCAL_TOKENS; break;
 	}
-	if (slice_eq(name, S("rt"))) {
-		int rt = small(r, name, v);
-		if (rt < 1 || rt > 5)
-			map_bad(r, "rt is a number from 1 to 5", v);
-		else
-			r->rt = (enum resp_type)rt;
-	} else if (slice_eq(name, S("rcn"))) {
-		r->rcn = small(r, name, v);
+}
+
+static void single_param(struct req *r, enum param p, struct slice name, struct slice v)
+{
+	switch (p) {
+	case P_RT: r->rt = (enum resp_type)small(r, name, v, 1, 5); break;
+	case P_RCN:
+		r->rcn = small(r, name, v, 0, 1000);
 		r->has |= HAS_RCN;
-	} else if (slice_eq(name, S("drt"))) {
-		r->drt = small(r, name, v);
+		break;
+	case P_DRT:
+		r->drt = small(r, name, v, 1, 2);
 		r->has |= HAS_DRT;
-	} else if (slice_eq(name, S("rp"))) {
+		break;
+	case P_RP:
 		r->rp = v;
 		r->has |= HAS_RP;
-	} else if (slice_eq(name, S("da"))) {
+		break;
+	case P_DA:
 		truth(r, name, v);
 		r->has |= HAS_DA;
-	} else if (slice_eq(name, S("atrl"))) {
-		r->atrl = split(r, raw, '+', &r->n_atrl);
-		if (!r->n_atrl)
-			map_bad(r, "atrl is a list of attribute short names", raw);
-	} else if (slice_eq(name, S("grtm"))) {
-		r->grtm = split(r, raw, '+', &r->n_grtm);
-		r->has |= HAS_GRTM;
-	} else if (slice_eq(name, S("rids"))) {
-		r->rids = split(r, raw, '+', &r->n_rids);
-		r->has |= HAS_ROLES;
-	} else if (slice_eq(name, S("tids"))) {
-		split(r, raw, '+', &n);
-		r->has |= HAS_TOKEN_IDS;
-	} else if (slice_eq(name, S("ltids"))) {
-		split(r, raw, '+', &n);
-		r->has |= HAS_LOCAL_TOKENS;
-	} else if (slice_eq(name, S("tqi"))) {
-		r->has |= truth(r, name, v) ? HAS_TQI : 0;
-	} else if (slice_eq(name, S("asi"))) {
+		break;
+	case P_ASI:
 		truth(r, name, v);
 		r->has |= HAS_ASI;
-	} else if (slice_eq(name, S("auri"))) {
+		break;
+	case P_AURI:
 		truth(r, name, v);
 		r->has |= HAS_AURI;
-	} else if (slice_eq(name, S("sqi"))) {
-		r->has |= truth(r, name, v) ? HAS_SQI : 0;
-	} else {
-		return false;
+		break;
+	case P_TQI: r->has |= truth(r, name, v) ? HAS_TQI : 0; break;
+	default: r->has |= truth(r, name, v) ? HAS_SQI : 0; break;
 	}
-	return true;
 }
+
+static void parameter(struct scan *s, enum param p, struct slice name, struct slice raw)
+{
+	struct slice v;
+
+	if (s->seen & 1u << p)
+		map_bad(s->r, "query field stands twice", name);
+	s->seen |= 1u << p;
+	if (p == P_ATRL || p == P_GRTM || p == P_RIDS || p == P_TIDS || p == P_LTIDS) {
+		list_param(s->r, p, name, raw);
+		return;
+	}
+	v = decode(s->r, raw);
+	if (v.p)
+		single_param(s->r, p, name, v);
+}
+
+/* --- filter criteria --- */
 
 static bool is_list(struct slice name)
 {
-	static const char *const lists[] = { "lbl", "clbl", "palb", "ty", "chty", "pty", "cty" };
+	static const struct slice lists[] = { { "ty", 2 }, { "lbl", 3 }, { "cty", 3 }, { "pty", 3 }, { "clbl", 4 }, { "palb", 4 }, { "chty", 4 } };
+
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		if (slice_eq(name, slice_str(lists[i])))
+		if (slice_eq(name, lists[i]))
 			return true;
 	return false;
 }
 
+/* {attribute}=value, c.{attribute}=value of a child, p.{attribute}=value of the parent; each of several values is a condition. */
 static void attribute(struct req *r, struct slice name, struct slice raw)
 {
 	struct slice rest = raw, bare = name;
@@ -171,53 +226,55 @@ static void attribute(struct req *r, struct slice name, struct slice raw)
 		return;
 	}
 	while (rest.p) {
-		struct slice v = decode(&r->arena, slice_cut(&rest, '+'), false);
+		struct slice v = decode(r, slice_cut(&rest, '+'));
 		if (!v.p)
-			map_bad(r, "bad percent escape", raw);
-		else if (filter_attr_add(&r->fc, &r->arena, name, v) != RC_OK)
+			return;
+		if (filter_attr_add(&r->fc, &r->arena, name, v) != RC_OK)
 			map_bad(r, "this attribute cannot be a condition", name);
 	}
 	r->has |= HAS_FC;
 }
 
-static void field(struct req *r, struct slice name, struct slice raw)
+static void condition(struct req *r, struct slice name, struct slice raw)
 {
 	bool list = is_list(name);
-	struct slice rest = raw, why = { NULL, 0 };
+	struct slice rest = raw;
 
-	if (parameter(r, name, raw))
-		return;
 	do {
-		struct slice v = decode(&r->arena, list ? slice_cut(&rest, '+') : raw, !list);
-		enum reeve_rc rc = RC_INVALID;
-		if (v.p)
-			rc = filter_add(&r->fc, &r->arena, name, v, &why);
+		struct slice why = { NULL, 0 }, v = decode(r, list ? slice_cut(&rest, '+') : raw);
+		enum reeve_rc rc;
+
+		if (!v.p)
+			return;
+		rc = filter_add(&r->fc, &r->arena, name, v, &why);
 		if (rc == RC_NOTFOUND) {
 			attribute(r, name, raw);
 			return;
 		}
-		if (rc != RC_OK)
-			map_bad(r, why.p ? arena_dup(&r->arena, why).p : "bad value", name);
+		if (rc != RC_OK && !r->bad.p)
+			r->bad = why.n ? why : S("filter criteria: too much for limits.request_memory");
 		r->has |= HAS_FC;
 	} while (list && rest.p);
 }
 
+/* --- the target --- */
+
 /* "/x" -> x, "/~/cse/x" -> /cse/x, "/_/sp/cse/x" -> //sp/cse/x */
 static void path(struct req *r, struct slice p)
 {
-	struct slice to = decode(&r->arena, p, false);
+	struct slice to = decode(r, p);
+	char *q = (char *)to.p; /* ours to change: decode copies */
 
-	if (!to.p || !to.n || to.p[0] != '/') {
-		map_bad(r, "the path is no oneM2M address", p);
-		r->to = S("");
+	r->to = S("");
+	if (!to.p)
 		return;
-	}
 	if (slice_starts(to, S("/~/"))) {
 		r->to = slice_skip(to, 2);
 	} else if (slice_starts(to, S("/_/"))) {
-		((char *)to.p)[1] = '/'; /* the arena's copy */
-		r->to = arena_printf(&r->arena, "/%.*s", (int)(to.n - 2), to.p + 2);
-	} else {
+		/* the path is one byte longer than the address: "/_/" becomes "//" */
+		q[1] = '/';
+		r->to = slice_skip(to, 1);
+	} else if (slice_starts(to, S("/")) && !slice_starts(to, S("//"))) {
 		r->to = slice_skip(to, 1);
 	}
 	if (r->to.n > 1 && r->to.p[r->to.n - 1] == '/')
@@ -226,51 +283,55 @@ static void path(struct req *r, struct slice p)
 		map_bad(r, "the path is no oneM2M address", p);
 }
 
-/* A parameter with one value may stand once: a second one would make two readers see two requests. */
-static bool twice(unsigned *seen, struct slice name)
+/* absolute-form, which is what a proxy would get (RFC 7230 5.3.2) */
+static struct slice without_authority(struct slice target)
 {
-	static const char *const single[] = { "rt", "rcn", "drt", "rp", "da", "atrl", "grtm", "rids", "tids", "ltids", "tqi", "asi", "auri", "sqi" };
+	struct slice rest;
+	size_t at = 0;
 
-	for (unsigned i = 0; i < sizeof(single) / sizeof(single[0]); i++)
-		if (slice_eq(name, slice_str(single[i]))) {
-			bool before = *seen >> i & 1;
-			*seen |= 1u << i;
-			return before;
-		}
-	return false;
+	if (target.n < 7 || !slice_ieq(slice_of(target.p, 7), S("http://")))
+		return target;
+	rest = slice_skip(target, 7);
+	while (at < rest.n && rest.p[at] != '/' && rest.p[at] != '?')
+		at++;
+	return slice_skip(rest, at);
 }
 
 void http_map_target(struct req *r, struct slice target)
 {
-	struct slice rest = target, name, p;
-	unsigned seen = 0;
+	struct slice rest = without_authority(target);
+	struct scan s = { .r = r };
 
-	if (slice_starts(target, S("http://"))) { /* absolute-form: what a proxy would get */
-		rest = slice_skip(target, 7);
-		ptrdiff_t at = slice_find(rest, '/');
-		rest = at < 0 ? S("/") : slice_skip(rest, (size_t)at);
-	}
-	p = slice_cut(&rest, '?');
-	path(r, p);
+	for (size_t i = 0; i < target.n; i++)
+		if ((unsigned char)target.p[i] <= 0x20 || target.p[i] == 0x7f) {
+			map_bad(r, "control character in the request target", S(""));
+			break;
+		}
+	path(r, slice_cut(&rest, '?'));
 	while (rest.p) {
-		struct slice pair = slice_cut(&rest, '&');
+		struct slice pair = slice_cut(&rest, '&'), name;
+		enum param p;
+
 		if (!pair.n)
 			continue;
-		name = decode(&r->arena, slice_cut(&pair, '='), false);
+		name = decode(r, slice_cut(&pair, '='));
 		if (!name.p)
-			map_bad(r, "bad percent escape", target);
-		else if (!pair.p)
-			map_bad(r, "a query field without value", name);
-		else if (twice(&seen, name))
-			map_bad(r, "query field stands twice", name);
+			continue;
+		if (!pair.p) {
+			map_bad(r, "a query field without a value", name);
+			continue;
+		}
+		p = param_of(name);
+		if (p != P_NONE)
+			parameter(&s, p, name, pair);
 		else
-			field(r, name, pair);
+			condition(r, name, pair);
 	}
 }
 
 void http_map_path(struct buf *b, struct slice to)
 {
-	static const char ok[] = "-._~!$&'()*+,;=:@/";
+	static const char hexits[] = "0123456789ABCDEF", free_signs[] = "-._~!$&'()*+,;=:@/";
 
 	if (slice_starts(to, S("//"))) {
 		buf_lit(b, "/_/");
@@ -283,9 +344,10 @@ void http_map_path(struct buf *b, struct slice to)
 	}
 	for (size_t i = 0; i < to.n; i++) {
 		unsigned char c = (unsigned char)to.p[i];
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && memchr(ok, c, sizeof(ok) - 1)))
+		char escaped[3] = { '%', hexits[c >> 4], hexits[c & 15] };
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(free_signs, c)))
 			buf_char(b, (char)c);
 		else
-			buf_printf(b, "%%%02X", c);
+			buf_add(b, escaped, 3);
 	}
 }

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Response messages (TS-0009 6.3, 6.4). On the way of every answer, so: one reservation, then plain copying. */
+#include "binding/http/map.h"
+
+#include "codec/cbor.h"
+#include "codec/model.h"
+
+/* Lines that begin the answers there are most of. */
+static const struct { int rsc; struct slice text; } heads[] = {
+#define HEAD(status, rsc) { rsc, { "HTTP/1.1 " #status " \r\nX-M2M-RSC: " #rsc "\r\n", sizeof("HTTP/1.1 " #status " \r\nX-M2M-RSC: " #rsc "\r\n") - 1 } }
+	HEAD(200, 2000), HEAD(201, 2001), HEAD(200, 2004), HEAD(200, 2002), HEAD(404, 4004), HEAD(403, 4103),
+#undef HEAD
+};
+
+static char *put(char *p, struct slice s)
+{
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	return p + s.n;
+}
+#define PUT(p, lit) (memcpy((p), (lit), sizeof(lit) - 1), (p) + sizeof(lit) - 1)
+
+static char *put_number(char *p, uint64_t v)
+{
+	char tmp[20];
+	size_t i = sizeof(tmp);
+
+	do
+		tmp[--i] = (char)('0' + v % 10);
+	while (v /= 10);
+	memcpy(p, tmp + i, sizeof(tmp) - i);
+	return p + sizeof(tmp) - i;
+}
+
+static char *put_head(char *p, int rsc)
+{
+	const struct model_code *code;
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+		if (heads[i].rsc == rsc)
+			return put(p, heads[i].text);
+	code = model_code(rsc);
+	p = PUT(p, "HTTP/1.1 ");
+	p = put_number(p, !code ? 500 : code->http ? code->http : 403); /* 4128 has no mapping: deviations X17 */
+	p = PUT(p, " \r\nX-M2M-RSC: ");
+	p = put_number(p, (uint64_t)(rsc > 0 ? rsc : 5000));
+	return PUT(p, "\r\n");
+}
+
+static char *put_line(char *p, const char *name, size_t n, struct slice v)
+{
+	if (!v.p)
+		return p;
+	memcpy(p, name, n);
+	p = put(p + n, v);
+	return PUT(p, "\r\n");
+}
+#define LINE(p, name, v) put_line((p), (name), sizeof(name) - 1, (v))
+
+static bool to_cbor(struct buf *out, struct slice text)
+{
+	static const struct json_limits any = { .depth = 64, .tokens = UINT32_MAX };
+	char mem[8192];
+	struct slice why;
+	struct arena a;
+	struct json j;
+	bool ok;
+
+	arena_init(&a, mem, sizeof(mem), SIZE_MAX / 4);
+	ok = json_parse(&a, text, &any, &j, &why) == RC_OK && json_to_cbor(&j, 0, out) == RC_OK;
+	arena_reset(&a);
+	return ok;
+}
+
+/* The content as it goes out; tmp holds it when it is not r->out itself. */
+static struct slice content(const struct req *r, struct buf *tmp, bool *cbor)
+{
+	struct slice text = buf_view(&r->out);
+
+	*cbor = false;
+	if (!text.n && r->dbg.p && (r->rsc >= 4000 || r->rsc <= 0)) {
+		buf_lit(tmp, "{\"m2m:dbg\":");
+		buf_json(tmp, r->dbg);
+		buf_char(tmp, '}');
+		text = buf_view(tmp);
+	}
+	if (text.n && r->want == SERIAL_CBOR) {
+		struct buf out;
+		buf_init(&out, text.n * 2 + 64);
+		if (to_cbor(&out, text)) {
+			buf_free(tmp);
+			*tmp = out;
+			*cbor = true;
+			return buf_view(tmp);
+		}
+		buf_free(&out); /* as JSON rather than not at all */
+	}
+	return text;
+}
+
+static struct slice media(const struct req *r, bool cbor)
+{
+	if (r->want_vendor)
+		return cbor ? S("application/vnd.onem2m-res+cbor") : S("application/vnd.onem2m-res+json");
+	return cbor ? S("application/cbor") : S("application/json");
+}
+
+void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
+{
+	struct buf tmp, where;
+	struct slice body;
+	size_t room;
+	bool cbor;
+	char *p;
+
+	buf_init(&tmp, 1 << 20);
+	buf_init(&where, 65536);
+	body = content(r, &tmp, &cbor);
+	if (r->rsc == 2001 && r->location.n)
+		http_map_path(&where, r->location);
+	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + body.n;
+	p = buf_room(b, room);
+	if (p) {
+		char *start = p;
+		p = put_head(p, r->rsc);
+		p = LINE(p, "X-M2M-RI: ", r->rqi);
+		p = LINE(p, "X-M2M-RVI: ", r->rvi);
+		p = LINE(p, "X-M2M-RST: ", r->rset);
+		if (r->cnst)
+			p = PUT(put_number(PUT(p, "X-M2M-CTS: "), (uint64_t)r->cnst), "\r\n");
+		if (r->cnot)
+			p = PUT(put_number(PUT(p, "X-M2M-CTO: "), r->cnot), "\r\n");
+		p = LINE(p, "Content-Location: ", buf_view(&where));
+		if (r->op == OP_NONE)
+			p = PUT(p, "Allow: GET, POST, PUT, DELETE\r\n");
+		if (body.n)
+			p = LINE(p, "Content-Type: ", media(r, cbor));
+		if (!keep_alive)
+			p = PUT(p, "Connection: close\r\n");
+		p = PUT(put_number(PUT(p, "Content-Length: "), body.n), "\r\n\r\n");
+		b->n += (size_t)(put(p, body) - start);
+	}
+	buf_free(&where);
+	buf_free(&tmp);
+}
+
+void http_map_refusal(struct buf *b, unsigned status, int rsc, struct slice rqi, struct slice text)
+{
+	struct buf body;
+
+	buf_init(&body, 4096);
+	buf_lit(&body, "{\"m2m:dbg\":");
+	buf_json(&body, text);
+	buf_char(&body, '}');
+	buf_printf(b, "HTTP/1.1 %u \r\nX-M2M-RSC: %d\r\n", status, rsc);
+	if (rqi.p)
+		buf_printf(b, "X-M2M-RI: %.*s\r\n", SF(rqi));
+	if (status == 405)
+		buf_lit(b, "Allow: GET, POST, PUT, DELETE\r\n");
+	buf_printf(b, "Content-Type: application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", body.n);
+	buf_slice(b, buf_view(&body));
+	buf_free(&body);
+}

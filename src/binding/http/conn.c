@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: bytes in, requests to the core, answers out.
+ *
+ * One request at a time; what a client pipelines behind it is parsed when its answer stands. All answers that come out of one read leave in
+ * one write. Reading goes on while the core has the request, so that a client that goes away is noticed, but what arrives then is kept
+ * (once, at most READ_BYTES) and reading stops: nothing is buffered for a client that does not read its answers.
+ *
+ * The core may call request_done inside core_submit, and it may answer requests of other connections while it works on one. lane->serving
+ * is the connection whose answers are in lane->out; answers to others wait in lane->late until that one is through. */
+#include "binding/http/server_int.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static void request_done(struct req *r);
+static void settle(struct conn *c);
+static void serve(struct conn *c, const char *p, size_t n);
+
+static struct core *core_of(const struct lane *l) { return l->server->core; }
+
+/* --- exchanges --- */
+
+static struct exchange *exchange_new(struct lane *l)
+{
+	const struct limits *lim = &core_of(l)->cfg->limits;
+	struct exchange *ex = aligned_alloc(16, (sizeof(*ex) + 15) & ~(size_t)15);
+
+	if (!ex)
+		return NULL;
+	req_init(&ex->req, l->loop, lim->request_memory, lim->response);
+	http_in_init(&ex->in, &ex->req, lim->header, lim->body);
+	ex->lane = l;
+	ex->all_next = l->all;
+	ex->all_link = &l->all;
+	if (l->all)
+		l->all->all_link = &ex->all_next;
+	l->all = ex;
+	return ex;
+}
+
+void exchange_free(struct exchange *ex)
+{
+	*ex->all_link = ex->all_next;
+	if (ex->all_next)
+		ex->all_next->all_link = ex->all_link;
+	req_free(&ex->req);
+	http_in_free(&ex->in);
+	free(ex);
+}
+
+static struct exchange *exchange_get(struct conn *c)
+{
+	struct lane *l = c->lane;
+	struct exchange *ex = l->pool;
+
+	if (ex) {
+		l->pool = ex->next;
+		l->n_pool--;
+	} else if (!(ex = exchange_new(l))) {
+		return NULL;
+	}
+	ex->conn = c;
+	ex->submitting = ex->answered = false;
+	ex->req.owner = ex;
+	ex->req.done = request_done;
+	memcpy(ex->req.peer.ip, c->ip, sizeof(c->ip));
+	ex->req.peer.ip_known = c->ip_known;
+	return ex;
+}
+
+static void exchange_put(struct exchange *ex)
+{
+	struct lane *l = ex->lane;
+
+	ex->conn = NULL;
+	if (l->n_pool >= POOL_MOST) {
+		exchange_free(ex);
+		return;
+	}
+	req_reset(&ex->req);
+	http_in_reset(&ex->in);
+	if (ex->req.out.cap > OUT_BYTES) /* one large answer must not cost memory for ever */
+		buf_free(&ex->req.out);
+	ex->next = l->pool;
+	l->pool = ex;
+	l->n_pool++;
+}
+
+/* --- the end of a connection --- */
+
+static void closed(uv_handle_t *h)
+{
+	struct conn *c = (struct conn *)h;
+	struct lane *l = c->lane;
+
+	free(c->rest);
+	free(c);
+	lane_conn_gone(l);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->dead)
+		return;
+	c->dead = true;
+	lane_leave(c);
+	if (c->ex) {
+		c->ex->conn = NULL;
+		if (!c->busy)
+			exchange_put(c->ex);
+		c->ex = NULL; /* the core's: request_done gives it back */
+	}
+	uv_close((uv_handle_t *)&c->tcp, closed);
+}
+
+/* After the last answer: closing at once would make the kernel reset the connection when the client has sent more, and the client might
+ * lose that answer. So our side is shut, and what still comes is read and dropped for a moment. */
+static void linger(struct conn *c)
+{
+	uv_os_fd_t fd;
+
+	if (c->eof || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+		conn_close(c);
+		return;
+	}
+	c->lingering = true;
+	c->pending = 0;
+}
+
+/* --- output --- */
+
+struct out_write {
+	uv_write_t w;
+	struct conn *c;
+	char bytes[];
+};
+
+static void written(uv_write_t *w, int status)
+{
+	struct conn *c = ((struct out_write *)w)->c;
+
+	free(w);
+	if (c->dead)
+		return;
+	c->writing--;
+	if (status < 0)
+		conn_close(c);
+	else
+		serve(c, NULL, 0);
+}
+
+/* Send lane->out, which is c's. What the socket does not take waits in a copy, and c waits with it. */
+static void flush(struct conn *c)
+{
+	struct buf *out = &c->lane->out;
+	uv_buf_t b = uv_buf_init(out->p, (unsigned)out->n);
+	struct out_write *w;
+	int n = 0;
+
+	if (c->dead || !out->n)
+		goto out;
+	if (out->failed) { /* memory is out: an answer cut short must not look like a whole one */
+		conn_close(c);
+		goto out;
+	}
+	if (!c->writing)
+		n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
+	if (n == (int)out->n)
+		goto out;
+	if (n < 0 && n != UV_EAGAIN) {
+		conn_close(c);
+		goto out;
+	}
+	if (n > 0) {
+		b.base += n;
+		b.len -= (unsigned)n;
+	}
+	w = malloc(sizeof(*w) + b.len);
+	if (!w) {
+		conn_close(c);
+		goto out;
+	}
+	memcpy(w->bytes, b.base, b.len);
+	w->c = c;
+	b.base = w->bytes;
+	if (uv_write(&w->w, (uv_stream_t *)&c->tcp, &b, 1, written) != 0) {
+		free(w);
+		conn_close(c);
+		goto out;
+	}
+	c->writing++;
+out:
+	if (out->cap > 4 * OUT_BYTES)
+		buf_free(out);
+	buf_clear(out);
+}
+
+/* --- requests --- */
+
+/* The answer stands in lane->out or goes there now; the connection is free for the next request. */
+static void answered(struct conn *c, bool with_primitive)
+{
+	struct exchange *ex = c->ex;
+	bool keep = ex->in.keep_alive && !c->lane->stopping;
+
+	if (with_primitive)
+		http_map_response(&c->lane->out, &ex->req, keep);
+	exchange_put(ex);
+	c->ex = NULL;
+	c->busy = false;
+	c->last = c->last || !keep;
+}
+
+static void refuse(struct conn *c, unsigned status, int rsc, const char *text)
+{
+	struct slice rqi = c->ex ? c->ex->req.rqi : (struct slice){ NULL, 0 };
+
+	http_map_refusal(&c->lane->out, status, rsc, rqi, slice_str(text));
+	if (c->ex)
+		exchange_put(c->ex);
+	c->ex = NULL;
+	c->last = true;
+}
+
+static void refuse_message(struct conn *c)
+{
+	const struct http_in *in = &c->ex->in;
+	struct metrics *m = &core_of(c->lane)->metrics;
+
+	if (in->over_header)
+		metrics_inc(m, limit_header);
+	else if (in->over_body)
+		metrics_inc(m, limit_body);
+	else
+		metrics_inc(m, bad_http);
+	refuse(c, in->status, in->rsc, in->why);
+}
+
+static void request_done(struct req *r)
+{
+	struct exchange *ex = r->owner;
+	struct lane *l = ex->lane;
+	struct conn *c = ex->conn;
+
+	if (!c) {
+		exchange_put(ex);
+	} else if (ex->submitting) {
+		ex->answered = true; /* submit goes on with it */
+	} else if (l->serving) {
+		ex->next = NULL;
+		*l->late_end = ex;
+		l->late_end = &ex->next;
+	} else {
+		l->serving = c;
+		answered(c, true);
+		l->serving = NULL;
+		serve(c, NULL, 0);
+	}
+}
+
+/* Pages are for who does not speak oneM2M: a request with an Originator goes to the tree even if a resource has such a name. */
+static bool page(struct conn *c)
+{
+	struct exchange *ex = c->ex;
+	struct http_server *s = c->lane->server;
+	struct slice target = ex->in.target;
+	const char *type = "text/plain";
+	struct buf body, *out = &c->lane->out;
+	int status = 200;
+	bool is;
+
+	if (ex->req.fr.p || !s->page || c->parser.method != HTTP_GET)
+		return false;
+	buf_init(&body, 1 << 20);
+	is = s->page(s->core, slice_cut(&target, '?'), &status, &type, &body);
+	if (is) {
+		buf_printf(out, "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n", status, type,
+			   ex->in.keep_alive && !c->lane->stopping ? "" : "Connection: close\r\n", body.n);
+		buf_slice(out, buf_view(&body));
+		answered(c, false);
+	}
+	buf_free(&body);
+	return is;
+}
+
+static void submit(struct conn *c)
+{
+	struct exchange *ex = c->ex;
+	struct core *core = core_of(c->lane);
+
+	if (page(c))
+		return;
+	ex->req.received = clock_wall();
+	http_in_finish(&ex->in, &core->cfg->limits.json);
+	if (ex->req.over_json)
+		metrics_inc(&core->metrics, limit_json);
+	if (ex->req.op == OP_NONE) {
+		answered(c, true);
+		return;
+	}
+	c->busy = true;
+	ex->submitting = true;
+	core_submit(core, &ex->req);
+	ex->submitting = false;
+	if (ex->answered)
+		answered(c, true);
+}
+
+/* Parse and submit until the bytes are used up or something has to wait; tells how many were used. */
+static size_t parse(struct conn *c, const char *p, size_t n)
+{
+	size_t at = 0;
+
+	while (at < n && !c->busy && !c->writing && !c->last && !c->dead) {
+		enum http_verdict v;
+		size_t used;
+
+		if (!c->ex && !(c->ex = exchange_get(c))) {
+			refuse(c, 503, 5000, "out of memory");
+			break;
+		}
+		v = http_in_feed(&c->ex->in, &c->parser, p + at, n - at, &used);
+		at += used;
+		if (v == HTTP_DONE) {
+			submit(c);
+			if (c->lane->out.n >= OUT_BYTES)
+				flush(c);
+		} else if (v == HTTP_BAD) {
+			refuse_message(c);
+		} else if (!c->ex->in.begun) { /* blank lines between requests */
+			exchange_put(c->ex);
+			c->ex = NULL;
+		} else if (c->ex->in.wants_continue) {
+			c->ex->in.wants_continue = false;
+			buf_lit(&c->lane->out, "HTTP/1.1 100 Continue\r\n\r\n");
+		}
+	}
+	return at;
+}
+
+/* --- input --- */
+
+static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
+{
+	*b = uv_buf_init(((struct conn *)h)->lane->input, READ_BYTES);
+}
+
+static void keep_rest(struct conn *c, const char *p, size_t n)
+{
+	if (!n || c->last || c->dead)
+		return;
+	c->rest = malloc(n);
+	if (!c->rest) {
+		conn_close(c);
+		return;
+	}
+	memcpy(c->rest, p, n);
+	c->rest_n = (uint32_t)n;
+	c->rest_at = 0;
+}
+
+static void drop_rest(struct conn *c)
+{
+	free(c->rest);
+	c->rest = NULL;
+	c->rest_n = c->rest_at = 0;
+}
+
+/* Work on what waits and on what was just read (n may be 0), send the answers, and see what to wait for next. Then the same for
+ * connections whose answer came meanwhile. */
+static void serve(struct conn *c, const char *p, size_t n)
+{
+	struct lane *l = c->lane;
+
+	l->serving = c;
+	if (c->rest && !c->dead) {
+		c->rest_at += (uint32_t)parse(c, c->rest + c->rest_at, c->rest_n - c->rest_at);
+		if (c->rest_at == c->rest_n || c->last)
+			drop_rest(c);
+	} else if (n) {
+		size_t used = parse(c, p, n);
+		keep_rest(c, p + used, n - used);
+	}
+	flush(c);
+	l->serving = NULL;
+	if (!c->dead)
+		settle(c);
+	if (l->answering_late)
+		return; /* the loop below, further up the stack */
+	l->answering_late = true;
+	while (l->late) {
+		struct exchange *ex = l->late;
+		l->late = ex->next;
+		if (!l->late)
+			l->late_end = &l->late;
+		request_done(&ex->req);
+	}
+	l->answering_late = false;
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+{
+	struct conn *c = (struct conn *)s;
+
+	if (n == 0 || c->dead)
+		return;
+	if (n < 0) {
+		c->reading = false;
+		c->eof = true;
+		if (c->ex && !c->busy)
+			metrics_inc(&core_of(c->lane)->metrics, bad_http); /* it ended in the middle of a message */
+		if (n != UV_EOF || !(c->busy || c->writing))
+			conn_close(c);
+		else
+			uv_read_stop(s); /* half closed: the answer is still wanted */
+	} else if (c->lingering) {
+		c->pending += (uint32_t)n;
+		if (c->pending > DISCARD_BYTES)
+			conn_close(c);
+	} else if (c->busy || c->writing) {
+		keep_rest(c, b->base, (size_t)n);
+		if (!c->dead)
+			settle(c);
+	} else {
+		serve(c, b->base, (size_t)n);
+	}
+}
+
+/* What happens next on this connection? */
+static void settle(struct conn *c)
+{
+	bool want;
+
+	if (c->last && !c->busy && !c->writing && !c->lingering)
+		linger(c);
+	if (c->eof && !c->busy && !c->writing && !c->rest)
+		conn_close(c);
+	if (c->dead)
+		return;
+	/* a connection that is about to end reads on, so as to see its end; otherwise not beyond what is kept */
+	want = !c->eof && !c->rest && !(c->writing && !c->last);
+	if (want && !c->reading) {
+		if (uv_read_start((uv_stream_t *)&c->tcp, allocate, on_read) != 0) {
+			conn_close(c);
+			return;
+		}
+		c->reading = true;
+	} else if (!want && c->reading) {
+		uv_read_stop((uv_stream_t *)&c->tcp);
+		c->reading = false;
+	}
+	if (c->lingering)
+		lane_wait(c, WAIT_LINGER);
+	else if (c->writing)
+		lane_wait(c, WAIT_WRITE);
+	else if (c->busy)
+		lane_wait(c, WAIT_CORE);
+	else if (c->ex)
+		lane_wait(c, c->ex->in.headers_done ? WAIT_BODY : WAIT_HEADER);
+	else
+		lane_wait(c, WAIT_IDLE);
+}
+
+void conn_expired(struct conn *c)
+{
+	struct metrics *m = &core_of(c->lane)->metrics;
+	size_t left;
+
+	switch ((enum wait)c->wait) {
+	case WAIT_HEADER: case WAIT_BODY:
+		metrics_inc(m, timeout_header);
+		c->lane->serving = c;
+		refuse(c, 408, 4008, "the request did not arrive in time (limits.header_time, limits.body_time)");
+		flush(c);
+		c->lane->serving = NULL;
+		if (!c->dead)
+			settle(c);
+		return;
+	case WAIT_WRITE: /* slow is allowed, standing still is not */
+		left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+		if (left < c->pending || !c->pending) {
+			lane_leave(c);
+			lane_wait(c, WAIT_WRITE);
+			c->pending = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	if (c->wait != WAIT_LINGER)
+		metrics_inc(m, timeout_idle);
+	conn_close(c);
+}
+
+void conn_stop(struct conn *c, bool now)
+{
+	c->last = true;
+	if (now || (!c->busy && !c->writing))
+		conn_close(c);
+	else
+		drop_rest(c);
+}
+
+/* --- accepting --- */
+
+static void peer_address(struct conn *c)
+{
+	union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; struct sockaddr_storage room; } a;
+	int n = sizeof(a);
+
+	if (uv_tcp_getpeername(&c->tcp, &a.any, &n) != 0)
+		return;
+	if (a.any.sa_family == AF_INET6) {
+		memcpy(c->ip, &a.v6.sin6_addr, 16);
+	} else if (a.any.sa_family == AF_INET) {
+		c->ip[10] = c->ip[11] = 0xff;
+		memcpy(c->ip + 12, &a.v4.sin_addr, 4);
+	} else {
+		return;
+	}
+	c->ip_known = true;
+}
+
+void conn_accept(struct lane *l)
+{
+	struct core *core = core_of(l);
+	struct conn *c = calloc(1, sizeof(*c));
+	unsigned open;
+
+	if (!c)
+		abort(); /* a few hundred bytes: nothing can go on */
+	if (uv_tcp_init(&l->loop->uv, &c->tcp) != 0) {
+		free(c);
+		return;
+	}
+	c->lane = l;
+	c->wait = WAITS;
+	l->n_conns++;
+	metrics_inc(&core->metrics, connections_opened);
+	open = atomic_fetch_add_explicit(&l->server->open, 1, memory_order_relaxed);
+	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->tcp) != 0) {
+		conn_close(c);
+		return;
+	}
+	if (open >= core->cfg->limits.connections) { /* without a word: it is the cheapest, and there may be very many */
+		metrics_inc(&core->metrics, limit_connections);
+		conn_close(c);
+		return;
+	}
+	uv_tcp_nodelay(&c->tcp, 1);
+	peer_address(c);
+	http_parser_init(&c->parser, HTTP_REQUEST);
+	settle(c);
+}
