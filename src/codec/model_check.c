@@ -429,9 +429,15 @@ static enum reeve_rc check_any(const struct check *c, const struct place *p, con
 
 static const struct model_member *find_member(const struct model_type *t, const struct json *j, uint32_t key)
 {
-	for (unsigned m = 0; m < t->n; m++)
-		if (json_string_is(j, key, slice_str(t->members[m].sn)))
+	struct slice name = json_inner(j, key);
+
+	for (unsigned m = 0; m < t->n; m++) {
+		const char *sn = t->members[m].sn;
+		if (!j->tok[key].escaped && (!name.n || *sn != *name.p))
+			continue; /* most are told apart by the first letter */
+		if (json_string_is(j, key, slice_str(sn)))
 			return &t->members[m];
+	}
 	return NULL;
 }
 
