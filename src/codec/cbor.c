@@ -292,7 +292,8 @@ static enum reeve_rc item(struct reader *r, uint32_t depth)
 	}
 }
 
-enum reeve_rc cbor_to_json(struct slice in, const struct json_limits *limits, struct buf *out, struct arena *a, struct slice *why)
+enum reeve_rc cbor_to_json(struct slice in, const struct json_limits *limits, struct buf *out, struct arena *a,
+			   struct slice *why)
 {
 	const uint8_t *p = (const uint8_t *)in.p;
 	struct reader r = { .base = p, .p = p, .end = p + in.n, .out = out, .arena = a, .why = why,

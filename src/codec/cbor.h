@@ -2,9 +2,10 @@
 /* CBOR at the edge (RFC 8949, TS-0004 8.5): transcoded to and from JSON text, nothing inside Reeve sees it.
  *
  * Input: definite and indefinite lengths; integers, floats (no NaN or infinity), text strings, arrays, maps
- * with text keys, true/false/null. A float keeps a fraction in JSON ("1.0"), so that it is no integer to the model. Byte strings are accepted where they hold valid UTF-8, because the worked
- * examples of the standard use them (deviations.md X3); tags are skipped. Everything else is refused. Output: shortest
- * forms, definite lengths, text as major type 3. */
+ * with text keys, true/false/null. A float keeps a fraction in JSON ("1.0"), so that it is no integer to the
+ * model. Byte strings are accepted where they hold valid UTF-8, because the worked examples of the standard
+ * use them (deviations.md X3); tags are skipped. Everything else is refused. Output: shortest forms, definite
+ * lengths, text as major type 3. */
 #ifndef REEVE_CODEC_CBOR_H
 #define REEVE_CODEC_CBOR_H
 

@@ -420,7 +420,8 @@ static enum reeve_rc check_list(const struct check *c, const struct place *p, co
 }
 
 /* A value of t, or of the array that `many` or the type itself makes of it. */
-static enum reeve_rc check_any(const struct check *c, const struct place *p, const struct model_type *t, bool many, uint32_t i)
+static enum reeve_rc check_any(const struct check *c, const struct place *p, const struct model_type *t, bool many,
+			       uint32_t i)
 {
 	if (t->list || many)
 		return check_list(c, p, t, t->list, i);
@@ -476,7 +477,9 @@ static enum reeve_rc check_one(const struct check *c, const struct place *p, con
 	case MB_COMPLEX:
 		return check_complex(c, p, t, i);
 	case MB_CONTENT:
-		return kind == J_OBJECT && c->j->tok[i].count == 1 ? RC_OK : wrong(c, p, i, "an object with exactly one member");
+		if (kind != J_OBJECT || c->j->tok[i].count != 1)
+			return wrong(c, p, i, "an object with exactly one member");
+		return RC_OK;
 	case MB_ANY:
 		return kind != J_NULL ? RC_OK : wrong(c, p, i, "a value");
 	case MB_SIMPLE:
@@ -493,7 +496,8 @@ static enum reeve_rc check_one(const struct check *c, const struct place *p, con
 	}
 }
 
-enum reeve_rc model_check(const struct model_type *t, bool many, const struct json *j, uint32_t i, struct arena *a, struct slice *why)
+enum reeve_rc model_check(const struct model_type *t, bool many, const struct json *j, uint32_t i, struct arena *a,
+			  struct slice *why)
 {
 	struct check c = { j, a, why, i };
 

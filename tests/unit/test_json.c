@@ -225,7 +225,8 @@ static void numbers(void **state)
 	bool b;
 
 	test_arena(&a);
-	j = parsed(&a, S("[18446744073709551615,18446744073709551616,-9223372036854775808,-9223372036854775809,1.0,1e2,\"1\",true,0.1,1e400,7]"));
+	j = parsed(&a, S("[18446744073709551615,18446744073709551616,-9223372036854775808,-9223372036854775809,"
+			 "1.0,1e2,\"1\",true,0.1,1e400,7]"));
 	assert_true(json_u64(&j, 1, &u) && u == UINT64_MAX);
 	assert_false(json_i64(&j, 1, &i));
 	assert_false(json_u64(&j, 2, &u));
@@ -281,13 +282,17 @@ static void equality(void **state)
 static void equal_numbers(void **state)
 {
 	static const char *const same[][2] = {
-		{ "1", "1.0" }, { "100", "1e2" }, { "100", "1E+2" }, { "0.01", "1e-2" }, { "0", "-0" }, { "0", "0.0e9" },
-		{ "-1.50", "-15e-1" }, { "123456789012345678901234567890", "1.2345678901234567890123456789e29" },
+		{ "1", "1.0" }, { "100", "1e2" }, { "100", "1E+2" }, { "0.01", "1e-2" }, { "0", "-0" },
+		{ "0", "0.0e9" },
+		{ "-1.50", "-15e-1" },
+		{ "123456789012345678901234567890", "1.2345678901234567890123456789e29" },
 		{ "1000000", "1e6" }, { "0.000001", "0.1e-5" }, { "10.10", "1010e-2" },
 	};
 	static const char *const other[][2] = {
-		{ "1", "2" }, { "1", "-1" }, { "1", "10" }, { "0.1", "0.01" }, { "1e1000000", "1e1000001" }, { "1", "0" },
-		{ "9007199254740993", "9007199254740992" }, { "0.1", "0.1000000000000000000000000001" }, { "12", "12.1" }, { "1e5", "1e-5" },
+		{ "1", "2" }, { "1", "-1" }, { "1", "10" }, { "0.1", "0.01" }, { "1e1000000", "1e1000001" },
+		{ "1", "0" },
+		{ "9007199254740993", "9007199254740992" }, { "0.1", "0.1000000000000000000000000001" },
+		{ "12", "12.1" }, { "1e5", "1e-5" },
 	};
 
 	for (size_t i = 0; i < ROWS(same); i++)
@@ -355,7 +360,9 @@ static const char *const seeds[] = {
 
 static size_t mutate(uint64_t *rnd, char *text, size_t n, size_t max)
 {
-	static const char pieces[] = "{}[],:\"\\u0123456789abcdefDd8eE+-. \t\ntruefalsn\xc3\xa9\xed\xa0\x80\xf0\x9f\x98\x80\x1f\x01"; /* no NUL: jansson skips it behind a number */
+	/* No NUL: jansson skips it behind a number. */
+	static const char pieces[] = "{}[],:\"\\u0123456789abcdefDd8eE+-. \t\ntruefalsn"
+				     "\xc3\xa9\xed\xa0\x80\xf0\x9f\x98\x80\x1f\x01";
 	unsigned times = 1 + (unsigned)(next_random(rnd) % 3);
 
 	while (times--) {
@@ -389,8 +396,10 @@ static const char *shown(struct slice s)
 	static char out[1024];
 	size_t n = 0;
 
-	for (size_t i = 0; i < s.n && n + 4 < sizeof(out); i++)
-		n += (size_t)snprintf(out + n, 4, (unsigned char)s.p[i] < 0x7f && (unsigned char)s.p[i] >= 0x20 ? "%c" : "%%%02x", (unsigned char)s.p[i]);
+	for (size_t i = 0; i < s.n && n + 4 < sizeof(out); i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		n += (size_t)snprintf(out + n, 4, c < 0x7f && c >= 0x20 ? "%c" : "%%%02x", c);
+	}
 	return out;
 }
 
