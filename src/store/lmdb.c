@@ -11,11 +11,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { QUIET_TRIES = 200 };                 /* times a millisecond for readers of a failed environment to finish */
 enum { IN_PAGE_MAX = 1800 };                /* key and value surely not on an overflow page (nodes up to 2038 bytes) */
+enum { AHEAD_LEAST = 1 << 20, AHEAD_MOST = 4 << 20, AHEAD_PIECE = 1 << 18 };
 static const uint64_t reserve_most = 16u << 20;
 
 /* --- readers --- */
@@ -141,6 +144,33 @@ static bool little_room(struct store *s, struct generation *g)
 	return left < reserve && left + free_bytes(g, st.ms_psize) < reserve;
 }
 
+/* Keep the file a little longer than it is used, with zeros already on the disk. A commit then only overwrites, and its sync need not
+ * wait for the file system to write down a new length: half the time on ext4. Pages beyond the last used one are read by nobody. */
+static void stay_ahead(struct store *s, struct generation *g)
+{
+	static const char zeros[AHEAD_PIECE];
+	uint64_t used, to;
+	struct statvfs fs;
+	MDB_envinfo info;
+	struct stat file;
+	MDB_stat st;
+	int fd;
+
+	if (s->o.no_sync || mdb_env_info(g->env, &info) || mdb_env_stat(g->env, &st) || mdb_env_get_fd(g->env, &fd) || fstat(fd, &file))
+		return;
+	used = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
+	if ((uint64_t)file.st_size >= used + AHEAD_LEAST)
+		return;
+	to = used + AHEAD_MOST < info.me_mapsize ? used + AHEAD_MOST : info.me_mapsize;
+	if (statvfs(s->path, &fs) || (uint64_t)fs.f_bavail * fs.f_frsize < reserve_most + AHEAD_MOST)
+		return;
+	for (uint64_t at = (uint64_t)file.st_size > used ? (uint64_t)file.st_size : used; at < to; at += AHEAD_PIECE) {
+		size_t n = to - at < AHEAD_PIECE ? (size_t)(to - at) : AHEAD_PIECE;
+		if (pwrite(fd, zeros, n, (off_t)at) != (ssize_t)n)
+			return; /* nothing is lost: the commit finds out for itself */
+	}
+}
+
 /* Readers of a failed environment finish soon: a snapshot is held for one batch of requests. */
 static enum reeve_rc await_quiet(struct store *s)
 {
@@ -166,6 +196,7 @@ enum reeve_rc st_begin(struct store *s, struct st_tx **out)
 		if (rc != RC_OK)
 			return rc;
 		g = atomic_load(&s->gen);
+		stay_ahead(s, g);
 		err = mdb_txn_begin(g->env, NULL, 0, &tx->txn);
 		if (!err)
 			break;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at);
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at);
 ssize_t write(int fd, const void *p, size_t n);
 ssize_t writev(int fd, const struct iovec *v, int n);
 int fdatasync(int fd);
@@ -175,6 +176,9 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 	}
 	return real(fd, p, n, at);
 }
+
+/* What programs with large files call. */
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { return pwrite(fd, p, n, at); }
 
 ssize_t write(int fd, const void *p, size_t n)
 {
