@@ -20,7 +20,7 @@ enum st_table {
 	ST_TYPE,    /* type, parent ordinal, ordinal -> nothing; not for instances */
 	ST_LABEL,   /* hash of label, parent ordinal, ordinal -> nothing */
 	ST_DUE,     /* time, ordinal -> key of the resource to look at */
-	ST_OUTBOX,  /* subscription ordinal, sequence -> notification to be sent */
+	ST_OUTBOX,  /* sequence, key of the subscription -> notification to be sent (core/outbox.h) */
 	ST_TRASH,   /* ordinal -> subtree root whose descendants are still to be removed */
 	ST_TABLES
 };

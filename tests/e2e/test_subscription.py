@@ -2,6 +2,7 @@
 """Subscriptions over real sockets, beyond the basics of test_core_subscription.py: policies over time, failing targets,
 restarts, blocking updates, verification, targets that leave."""
 
+import http.client
 import threading
 
 import pytest
@@ -275,3 +276,33 @@ def test_empty_container_until_rset(ae, box, receiver):
     ae.retrieve(box, {"rcn": 4}, headers={"X-M2M-RST": "20000"}).expect(2000)
     ae.update(box, 3, {"lbl": ["x"]}).expect(2004)
     receiver.nothing_more()
+
+
+def test_no_notification_is_lost(new_server, receiver):
+    """architecture 7: kill -9 under load; what was acknowledged is notified at least once, and in order of first arrival"""
+    s = new_server({"notify.retry_first": "50ms"})
+    me = s.register()
+    box = me.container()
+    me.made(box, 23, children(nu=[receiver.url]))
+    acknowledged, n = [], 0
+    for _ in range(4):
+        killer = threading.Timer(0.4, s.kill)
+        killer.start()
+        try:
+            while True:
+                n += 1
+                me.create(box, 4, {"con": n}).expect(2001)
+                acknowledged.append(n)
+        except (OSError, http.client.HTTPException):
+            pass
+        killer.join()
+        s.start()
+    me.instance(box, "end")
+    got = []
+    while not got or got[-1] != "end":
+        got.append(con(receiver.get(30)))
+    missing = set(acknowledged) - set(got)
+    assert not missing, "%d of %d lost" % (len(missing), len(acknowledged))
+    first = list(dict.fromkeys(got[:-1]))
+    assert first == sorted(first)
+    assert len(acknowledged) > 20
