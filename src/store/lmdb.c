@@ -18,6 +18,7 @@
 
 enum { QUIET_TRIES = 200 };                 /* times a millisecond for readers of a failed environment to finish */
 enum { IN_PAGE_MAX = 1800 };                /* key and value surely not on an overflow page (nodes up to 2038 bytes) */
+enum { NEARLY_NONE = 1 << 19 };              /* bytes free on a disk that is full to all intents */
 enum { AHEAD_LEAST = 1 << 20, AHEAD_MOST = 4 << 20, AHEAD_PIECE = 1 << 18 };
 static const uint64_t reserve_most = 16u << 20;
 
@@ -127,9 +128,12 @@ static uint64_t free_bytes(struct generation *g, size_t page)
 	return pages * page;
 }
 
+/* A part of the whole, and not more than removals can need. */
+static uint64_t reserve(uint64_t whole) { return whole / 8 < reserve_most ? whole / 8 : reserve_most; }
+
 static bool little_room(struct store *s, struct generation *g)
 {
-	uint64_t used, left, reserve;
+	uint64_t used, map_left, disk_left = UINT64_MAX, map_reserve, disk_reserve = 0, again;
 	struct statvfs fs;
 	MDB_envinfo info;
 	MDB_stat st;
@@ -137,11 +141,17 @@ static bool little_room(struct store *s, struct generation *g)
 	if (mdb_env_info(g->env, &info) || mdb_env_stat(g->env, &st))
 		return false;
 	used = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
-	left = used < info.me_mapsize ? info.me_mapsize - used : 0;
-	reserve = info.me_mapsize / 8 < reserve_most ? info.me_mapsize / 8 : reserve_most;
-	if (statvfs(s->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < left)
-		left = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return left < reserve && left + free_bytes(g, st.ms_psize) < reserve;
+	map_left = used < info.me_mapsize ? info.me_mapsize - used : 0;
+	map_reserve = reserve(info.me_mapsize);
+	if (statvfs(s->path, &fs) == 0) {
+		disk_left = (uint64_t)fs.f_bavail * fs.f_frsize;
+		disk_reserve = reserve((uint64_t)fs.f_blocks * fs.f_frsize);
+	}
+	if (map_left >= map_reserve && disk_left >= disk_reserve)
+		return false;
+	again = free_bytes(g, st.ms_psize);
+	return (map_left < map_reserve && map_left + again < map_reserve) ||
+	       (disk_left < disk_reserve && disk_left + again < disk_reserve);
 }
 
 /* Keep the file a little longer than it is used, with zeros already on the disk. A commit then only overwrites, and its sync need not
@@ -233,6 +243,13 @@ static void revive_if_dead(struct store *s)
 		return; /* logged; the next st_begin or st_renew tries again */
 }
 
+/* A write that is cut short because the disk is full looks like any failure to LMDB. */
+static int cause(const struct store *s, int err)
+{
+	struct statvfs fs;
+	return err == EIO && statvfs(s->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < NEARLY_NONE ? ENOSPC : err;
+}
+
 enum reeve_rc st_commit(struct st_tx *tx)
 {
 	enum reeve_rc rc = tx->failed;
@@ -247,7 +264,7 @@ enum reeve_rc st_commit(struct st_tx *tx)
 	tx->txn = NULL;
 	if (!err)
 		return RC_OK;
-	rc = st_fail(tx->store, "commit", err);
+	rc = st_fail(tx->store, "commit", cause(tx->store, err));
 	memcpy(why, st_why(tx->store), sizeof(why));
 	revive_if_dead(tx->store);
 	pthread_mutex_lock(&tx->store->lock);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "../unit/store_util.h"
@@ -32,7 +33,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	struct test_store *t = *state;
+
 	failio_clear();
+	umount2(t->path, MNT_DETACH); /* a test that failed may have left it */
 	return test_store_teardown(state);
 }
 
@@ -307,6 +311,61 @@ static void readers_see_only_what_was_acknowledged(void **state)
 	assert_int_equal(now(t->reader), v);
 }
 
+/* A real disk that is full, where the test may mount one. */
+static void a_full_disk_still_removes(void **state)
+{
+	struct test_store *t = *state;
+	struct store_options o = { .path = t->path, .readers = 4 };
+	char value[20000] = { 1 }, key[16];
+	unsigned stored = 0, removed;
+	enum reeve_rc rc = RC_OK;
+	struct st_tx *tx;
+
+	test_store_close(t);
+	if (mount("none", t->path, "tmpfs", 0, "size=8m") < 0) {
+		test_store_open(t, 0);
+		skip();
+	}
+	assert_ok(store_open(&o, &t->s, t->why));
+	assert_ok(st_reader_new(t->s, &t->reader));
+	for (; rc == RC_OK; stored += rc == RC_OK) { /* as the tree does, and then without heed */
+		assert_true(stored < 400);
+		snprintf(key, sizeof(key), "%08u", stored);
+		assert_ok(st_begin(t->s, &tx));
+		rc = st_tight(tx) ? RC_FULL : st_put(tx, ST_RES, slice_str(key), slice_of(value, sizeof(value)));
+		if (rc == RC_OK)
+			rc = st_commit(tx);
+		else
+			st_abort(tx);
+	}
+	assert_rc(rc, RC_FULL);
+	assert_true(stored > 200);
+	for (unsigned i = 0; rc == RC_FULL && i < 3; i++) {
+		assert_ok(st_begin(t->s, &tx));
+		for (unsigned j = 0; j < 400; j++) {
+			snprintf(key, sizeof(key), "x%u", j);
+			assert_ok(st_put(tx, ST_RES, slice_str(key), slice_of(value, sizeof(value))));
+		}
+		rc = st_commit(tx);
+		assert_rc(rc, RC_FULL);
+		assert_non_null(strstr(st_why(t->s), "No space left on device"));
+	}
+	for (removed = 0; removed < stored / 2; removed++) {
+		snprintf(key, sizeof(key), "%08u", removed);
+		assert_ok(st_begin(t->s, &tx));
+		assert_ok(st_del(tx, ST_RES, slice_str(key)));
+		assert_ok(st_commit(tx));
+	}
+	assert_ok(st_begin(t->s, &tx));
+	assert_false(st_tight(tx));
+	assert_int_equal(st_entries(tx, ST_RES), stored - removed);
+	assert_ok(st_put(tx, ST_RES, S("again"), slice_of(value, sizeof(value))));
+	assert_ok(st_commit(tx));
+	test_store_close(t);
+	assert_int_equal(umount(t->path), 0);
+	test_store_open(t, 0);
+}
+
 int main(void)
 {
 #define fault_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -316,6 +375,7 @@ int main(void)
 		fault_test(replaced_environments_are_given_back),
 		fault_test(recovery_waits_for_who_looks),
 		fault_test(readers_see_only_what_was_acknowledged),
+		fault_test(a_full_disk_still_removes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
