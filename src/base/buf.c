@@ -78,33 +78,61 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	b->n += (size_t)n;
 }
 
-void buf_json(struct buf *b, struct slice s)
+/* What stands for byte c of a string; 0 bytes: itself. */
+static size_t escape(unsigned char c, char out[6])
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t start = 0;
+
+	out[0] = '\\';
+	switch (c) {
+	case '"':
+	case '\\':
+		out[1] = (char)c;
+		return 2;
+	case '\n':
+		out[1] = 'n';
+		return 2;
+	case '\t':
+		out[1] = 't';
+		return 2;
+	case '\r':
+		out[1] = 'r';
+		return 2;
+	default:
+		if (c >= 0x20)
+			return 0;
+		out[1] = 'u';
+		out[2] = out[3] = '0';
+		out[4] = hex[c >> 4];
+		out[5] = hex[c & 15];
+		return 6;
+	}
+}
+
+void buf_json(struct buf *b, struct slice s)
+{
+	size_t start = 0, i = 0;
+	char esc[6];
 
 	buf_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		char esc[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
-		size_t n = 6;
-
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		if (c == '"' || c == '\\')
-			esc[1] = (char)c, n = 2;
-		else if (c == '\n')
-			esc[1] = 'n', n = 2;
-		else if (c == '\t')
-			esc[1] = 't', n = 2;
-		else if (c == '\r')
-			esc[1] = 'r', n = 2;
-		if (i > start)
+	while (i < s.n) {
+		size_t skip = 1, n;
+		if ((unsigned char)s.p[i] < 0x80) {
+			n = escape((unsigned char)s.p[i], esc);
+		} else if ((skip = slice_utf8_char(slice_skip(s, i))) != 0) {
+			n = 0;
+		} else { /* what a peer sent need not be text: U+FFFD, so that our answer is */
+			memcpy(esc, "\\ufffd", n = 6);
+			skip = 1;
+		}
+		if (n) {
 			buf_add(b, s.p + start, i - start);
-		buf_add(b, esc, n);
-		start = i + 1;
+			buf_add(b, esc, n);
+			start = i + skip;
+		}
+		i += skip;
 	}
-	if (s.n > start) /* p may be NULL, to which nothing may be added, not even 0 */
+	if (start < s.n)
 		buf_add(b, s.p + start, s.n - start);
 	buf_char(b, '"');
 }

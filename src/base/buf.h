@@ -41,7 +41,8 @@ static inline void buf_char(struct buf *b, char c) { buf_add(b, &c, 1); }
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* s as a JSON string with its quotes; control characters, '"' and '\' escaped, UTF-8 passed through. */
+/* s as a JSON string with its quotes; control characters, '"' and '\' escaped, UTF-8 passed through, what is
+ * no UTF-8 replaced by U+FFFD. */
 void buf_json(struct buf *b, struct slice s);
 
 static inline struct slice buf_view(const struct buf *b) { return (struct slice){ b->p, b->n }; }

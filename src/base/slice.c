@@ -16,6 +16,46 @@ struct slice slice_cut(struct slice *rest, char sep)
 	return head;
 }
 
+size_t slice_utf8_char(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n;
+	unsigned char least = 0x80, most = 0xbf; /* of the second byte */
+
+	if (!s.n)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		least = 0xa0;
+	else if (p[0] == 0xed)
+		most = 0x9f;
+	else if (p[0] == 0xf0)
+		least = 0x90;
+	else if (p[0] == 0xf4)
+		most = 0x8f;
+	if (s.n < n || p[1] < least || p[1] > most)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+bool slice_utf8(struct slice s)
+{
+	while (s.n) {
+		size_t n = slice_utf8_char(s);
+		if (!n)
+			return false;
+		s = slice_skip(s, n);
+	}
+	return true;
+}
+
 static unsigned char lower(char c)
 {
 	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);

@@ -148,7 +148,7 @@ static enum reeve_rc chunk(struct reader *r, const struct head *h, const uint8_t
 		return fail_at(r, start, "a string without end");
 	*s = slice_of((const char *)r->p, (size_t)h->v);
 	r->p += h->v;
-	if (h->major == M_TEXT && !json_is_utf8(*s))
+	if (h->major == M_TEXT && !slice_utf8(*s))
 		return fail_at(r, start, "no UTF-8");
 	return RC_OK;
 }
@@ -193,7 +193,7 @@ static enum reeve_rc string(struct reader *r, const struct head *h, const uint8_
 
 	if (rc)
 		return rc;
-	if (h->major == M_BYTES && !json_is_utf8(s))
+	if (h->major == M_BYTES && !slice_utf8(s))
 		return fail_at(r, start, "a byte string that holds no text");
 	buf_json(r->out, s);
 	return RC_OK;

@@ -184,7 +184,7 @@ static inline enum reeve_rc string(struct parser *ps)
 		} else if ((unsigned char)*p < 0x20) {
 			return fail_at(ps, p, "a control character in a string");
 		} else {
-			size_t n = json_utf8(p, end);
+			size_t n = slice_utf8_char(slice_of(p, (size_t)(end - p)));
 			if (!n)
 				return fail_at(ps, p, "no UTF-8");
 			p += n;

@@ -3,42 +3,6 @@
  * neither size nor precision matters. */
 #include "codec/json_text.h"
 
-static bool tail(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
-
-size_t json_utf8(const char *p, const char *end)
-{
-	unsigned char c = (unsigned char)*p, d;
-	size_t room = (size_t)(end - p);
-
-	if (room < 2)
-		return 0;
-	d = (unsigned char)p[1];
-	if (c >= 0xc2 && c <= 0xdf)
-		return tail(p[1]) ? 2 : 0;
-	if (c >= 0xe0 && c <= 0xef) {
-		if (room < 3 || !tail(p[1]) || !tail(p[2]))
-			return 0;
-		return (c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) ? 0 : 3;
-	}
-	if (c >= 0xf0 && c <= 0xf4) {
-		if (room < 4 || !tail(p[1]) || !tail(p[2]) || !tail(p[3]))
-			return 0;
-		return (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ? 0 : 4;
-	}
-	return 0;
-}
-
-bool json_is_utf8(struct slice s)
-{
-	for (const char *p = s.p, *end = s.p + s.n; p < end;) {
-		size_t n = (unsigned char)*p < 0x80 ? 1 : json_utf8(p, end);
-		if (!n)
-			return false;
-		p += n;
-	}
-	return true;
-}
-
 bool json_hex4(const char *p, uint32_t *out)
 {
 	uint32_t v = 0;

@@ -32,11 +32,6 @@ static inline const char *json_plain(const char *p, const char *end)
 	return p;
 }
 
-/* Length of the UTF-8 sequence of two to four bytes at p, 0 when it is none (RFC 3629: shortest form, no surrogates,
- * nothing beyond U+10FFFF). */
-size_t json_utf8(const char *p, const char *end);
-/* The whole of s is UTF-8. */
-bool json_is_utf8(struct slice s);
 /* Four hexadecimal digits at p. */
 bool json_hex4(const char *p, uint32_t *out);
 /* The character that \c stands for; 0 when there is no such escape ('u' is none of them). */
