@@ -283,9 +283,10 @@ static bool their_string(const cbor_item_t *item, struct buf *out)
 		else
 			buf_add(&all, cbor_bytestring_handle(c), cbor_bytestring_length(c));
 	}
+	bool utf8 = slice_utf8(buf_view(&all)); /* buf_json would mend it */
 	buf_json(out, buf_view(&all));
 	buf_free(&all);
-	return true;
+	return utf8;
 }
 
 static bool their_float(const cbor_item_t *item, struct buf *out)
