@@ -149,7 +149,7 @@ static bool printable(struct slice v)
 			return false;
 		high |= c;
 	}
-	return high < 0x80 || json_is_utf8(v);
+	return high < 0x80 || slice_utf8(v);
 }
 
 static void out_of_memory(struct req *r)

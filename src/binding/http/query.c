@@ -59,7 +59,7 @@ static struct slice decode(struct req *r, struct slice s)
 		out[n++] = c;
 	}
 	out[n] = '\0';
-	if (high >= 0x80 && !json_is_utf8(slice_of(out, n))) {
+	if (high >= 0x80 && !slice_utf8(slice_of(out, n))) {
 		map_bad(r, "not UTF-8", s);
 		return (struct slice){ NULL, 0 };
 	}
