@@ -163,6 +163,8 @@ static enum reeve_rc refused_by_type(struct req *r, const struct target *t)
 
 	if (m && r->op <= OP_DELETE && m->refuse[r->op])
 		return req_refuse(r, m->refuse[r->op], "%s: this operation is not allowed", m->name);
+	if (r->op == OP_NOTIFY && t->res.h.ty == 9) /* those of members here do not come as requests; no other CSE hosts any */
+		return req_refuse(r, 4103, "notifications for a group come from the CSEs that host its members");
 	if (r->op == OP_NOTIFY && t->res.h.ty != 2 && t->res.h.ty != 5 && t->res.h.ty != 23)
 		return req_refuse(r, 4005, "%s cannot be notified", m ? m->name : "the resource");
 	return RC_OK;

@@ -15,7 +15,7 @@
 #include "core/core.h"
 #include "core/work.h"
 
-enum { RSP_OVERHEAD = 1024 };
+enum { RSP_OVERHEAD = 1024, TYPE_SUBSCRIPTION = 23 };
 
 /* A fan-out at work. */
 struct fan {
@@ -27,6 +27,7 @@ struct fan {
 	size_t n;
 	struct slice gid;           /* given or made; p == NULL: none */
 	struct req *sub;            /* the member's request; one at a time */
+	struct slice pc;            /* changed content; p == NULL: that of r */
 };
 
 /* --- group request identifiers --- */
@@ -229,6 +230,38 @@ static enum reeve_rc choose_members(struct fan *f)
 	return rc;
 }
 
+/* --- subscriptions through a group --- */
+
+/* With notificationForwardingURI the notifications come to this CSE, at the group's address, which gathers them (CORE-225, gather.c). */
+static enum reeve_rc redirect(struct fan *f)
+{
+	const struct req_work *w = f->r->work;
+	const struct json *j = &w->json;
+	struct slice address;
+	struct buf b;
+
+	if (f->r->op != OP_CREATE || f->r->ty != TYPE_SUBSCRIPTION || w->content_rsc || !w->m || !json_member(j, w->obj, S("nfu")))
+		return RC_OK;
+	address = arena_printf(&f->r->arena, "%.*s/%.*s", SF(f->x->core->home.cse_id), SF(f->group_ri));
+	buf_init(&b, f->r->pc.n + 2 * address.n + 128);
+	buf_lit(&b, "{\"m2m:sub\":{\"nu\":[");
+	buf_json(&b, address);
+	buf_lit(&b, "],\"gpi\":");
+	buf_json(&b, address);
+	for (uint32_t k = w->obj + 1; k < j->tok[w->obj].next; k = j->tok[k + 1].next) {
+		if (json_string_is(j, k, S("nu")) || json_string_is(j, k, S("gpi")))
+			continue;
+		buf_char(&b, ',');
+		buf_slice(&b, json_raw(j, k));
+		buf_char(&b, ':');
+		buf_slice(&b, json_raw(j, k + 1));
+	}
+	buf_lit(&b, "}}");
+	f->pc = b.failed ? (struct slice){ NULL, 0 } : arena_dup(&f->r->arena, buf_view(&b));
+	buf_free(&b);
+	return f->pc.p ? RC_OK : RC_NOMEM;
+}
+
 /* --- one member --- */
 
 /* What is known about the Originator and the content; not what the request is waiting for. */
@@ -288,6 +321,12 @@ static enum reeve_rc compose(struct fan *f, const struct group_member *m)
 	if (!s->to.p || !work_of(f->x->core, s))
 		return RC_NOMEM;
 	copy_work(s->work, r->work);
+	if (f->pc.p) {
+		s->pc = f->pc;
+		s->work->attrs = NULL;
+		s->work->n_attrs = 0;
+		check_content(f->x->core, s);
+	}
 	return RC_OK;
 }
 
@@ -450,7 +489,9 @@ enum reeve_rc fanout_request(struct exec *x, struct req *r, const struct target 
 	if (!f.group_ri.p || !f.sub)
 		return RC_NOMEM;
 	req_init(f.sub, r->home, l->request_memory, l->response);
-	rc = fan_out(&f);
+	rc = redirect(&f);
+	if (!rc)
+		rc = fan_out(&f);
 	req_free(f.sub);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "core/gather.h"
 #include "core/polling.h"
 
 enum { REMOVALS_MOST = 256 };
@@ -340,6 +341,7 @@ void notifier_free(struct notifier *n)
 		free(r);
 	}
 	outbound_abandon(n->calls);
+	gather_free(n->gatherings);
 	holds_free(n->holds);
 	polling_free(n->polling);
 	sub_cache_free(n->cache);

@@ -15,6 +15,7 @@
 #include "core/writer.h"
 
 struct call;
+struct gathering;
 struct removal;
 
 /* Targets of an entry as written (JSON array); shared by entries that name the same. */
@@ -106,6 +107,7 @@ struct notifier {
 	struct call *calls;
 	struct awaiting *awaiting;    /* Retrieves waiting for an instance (notify_await.c), */
 	_Atomic unsigned awaited;     /* and how many they are, for the writer */
+	struct gathering *gatherings; /* gather.c */
 	struct feed *bucket[FEED_BUCKETS];
 	struct feed *dirty;
 	struct lane *ready;

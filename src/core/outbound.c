@@ -3,17 +3,18 @@
  *
  * A URL goes to the transport of its scheme. A resource identifier is looked up when the loop is back at its top (no other
  * snapshot of the hub is open then): an <AE> with <pollingChannel> gets the request there, any other one at its points of access,
- * one after the other until one answers (CORE-203, CORE-204). */
+ * one after the other until one answers (CORE-203, CORE-204); what is for a <group> is gathered there (gather.h). */
 #include "core/outbound.h"
 
 #include <stdlib.h>
 
 #include "core/draft.h"
+#include "core/gather.h"
 #include "core/notify_int.h"
 #include "core/notifier_int.h"
 #include "core/polling.h"
 
-enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_CHANNEL = 15, POA_MOST = 8 };
+enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_GROUP = 9, TYPE_CHANNEL = 15, POA_MOST = 8 };
 
 struct call {
 	struct send send;        /* first: comes back from the transport */
@@ -22,6 +23,7 @@ struct call {
 	struct core *core;
 	struct outbound *o;
 	struct polled polled;
+	struct gathered gathered;
 	struct slice target, fr, pc;
 	enum serial serial;
 	char *poa;               /* addresses, each with a NUL behind */
@@ -240,11 +242,25 @@ static bool find_channel(struct exec *x, const struct res *ae, uint64_t *n)
 	return found;
 }
 
+static void gathered_done(struct gathered *g, int rsc, struct slice pc)
+{
+	struct call *k = (struct call *)((char *)g - offsetof(struct call, gathered));
+	finish(k, rsc, pc);
+}
+
+static void gather(struct call *k, const struct gather_rule *rule)
+{
+	k->gathered.done = gathered_done;
+	if (!gather_add(k->core, rule, k->pc, &k->gathered))
+		finish(k, 5103, (struct slice){ NULL, 0 });
+}
+
 static void resolve(struct loop *l, struct loop_msg *m)
 {
 	struct call *k = (struct call *)((char *)m - offsetof(struct call, msg));
 	uint64_t channel = 0;
-	bool polls = false, self = false;
+	bool polls = false, self = false, gathers = false;
+	struct gather_rule rule;
 	struct target t;
 	struct arena a;
 	struct exec x;
@@ -257,6 +273,9 @@ static void resolve(struct loop *l, struct loop_msg *m)
 	arena_init(&a, NULL, 0, 1 << 20);
 	if (exec_lookup(&x, k->target, &t) == RC_OK && !t.virt) {
 		self = t.res.h.ty == TYPE_CSEBASE;
+		gathers = t.res.h.ty == TYPE_GROUP;
+		if (gathers)
+			gather_rule_read(&x, &a, &t.res, &rule);
 		if (t.res.h.ty == TYPE_AE && !(polls = find_channel(&x, &t.res, &channel))) {
 			if (k->serial == SERIAL_NONE)
 				k->serial = serial_of(&a, &t.res);
@@ -267,6 +286,8 @@ static void resolve(struct loop *l, struct loop_msg *m)
 	hub_snapshot_end(&x);
 	if (self) /* what we would tell ourselves we know */
 		finish(k, 2000, (struct slice){ NULL, 0 });
+	else if (gathers)
+		gather(k, &rule);
 	else if (polls)
 		enqueue(k, channel);
 	else if (!try_next(k))

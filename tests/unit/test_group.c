@@ -319,6 +319,97 @@ static void chosen_members(void **state)
 	free(a.out);
 }
 
+/* --- notifications through a group --- */
+
+static void subscribe_all(struct cse *t, const char *fopt, const char *nfu)
+{
+	struct asked a = { .out = NULL };
+	char pc[256];
+
+	snprintf(pc, sizeof(pc), "{\"m2m:sub\":{\"rn\":\"s\",\"nu\":[\"test://direct\"]%s%s%s}}", nfu ? ",\"nfu\":\"" : "", nfu ? nfu : "",
+		 nfu ? "\"" : "");
+	must(ask_full(t, OP_CREATE, ADMIN, fopt, 23, pc, NULL, &a), 2000);
+	expect_no_part(a.out, "\"rsc\":4");
+	free(a.out);
+}
+
+static void update(struct cse *t, const char *to)
+{
+	must(call(t, OP_UPDATE, ADMIN, to, 0, "{\"m2m:cnt\":{\"lbl\":[\"x\"]}}"), 2004);
+}
+
+/* CORE-225, CORE-226 */
+static void notifications_are_gathered(void **state)
+{
+	struct cse *t = *state;
+	struct sent *s;
+	char *out;
+
+	stock(t);
+	group(t, "g", "\"cse/a\",\"cse/b\"", NULL);
+	subscribe_all(t, "cse/g/fopt", "test://forward");
+	out = get(t, ADMIN, "cse/a/s");
+	expect_no_part(out, "test://direct");
+	expect_part(out, "\"nu\":[\"/reeve/");
+	expect_part(out, "\"gpi\":\"/reeve/");
+	expect_part(out, "\"nfu\":\"test://forward\"");
+	free(out);
+	/* without nar: as many as there are members */
+	update(t, "cse/a");
+	update(t, "cse/b");
+	s = next_sent(t);
+	assert_string_equal(s->url, "test://forward");
+	assert_true(strncmp(s->pc, "{\"m2m:agn\":{\"m2m:sgn\":[{", 24) == 0);
+	assert_int_equal(count(s->pc, "\"sur\":"), 2);
+	assert_int_equal(count(s->pc, "m2m:agn"), 1);
+	/* one at a time */
+	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"nar\":{\"num\":1}}}"), 2004);
+	update(t, "cse/a");
+	assert_int_equal(count(next_sent(t)->pc, "\"sur\":"), 1);
+	update(t, "cse/b");
+	assert_int_equal(count(next_sent(t)->pc, "\"sur\":"), 1);
+	/* by time, though the number is not reached */
+	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"nar\":{\"num\":50,\"dur\":\"PT0.2S\"}}}"), 2004);
+	update(t, "cse/a");
+	s = next_sent(t);
+	assert_string_equal(s->url, "test://forward");
+	assert_int_equal(count(s->pc, "\"sur\":"), 1);
+}
+
+static int first_fails(struct cse *t, const char *url, size_t nth) { return nth == 1 ? NO_CONNECTION : 2000; }
+
+/* What the subscriber did not take stays due for each member. */
+static void gathered_notifications_are_not_lost(void **state)
+{
+	struct cse *t = *state;
+	struct sent *s;
+
+	t->answer = first_fails;
+	stock(t);
+	group(t, "g", "\"cse/a\",\"cse/b\"", NULL);
+	subscribe_all(t, "cse/g/fopt", "test://forward");
+	update(t, "cse/a");
+	update(t, "cse/b");
+	assert_int_equal(count(next_sent(t)->pc, "\"sur\":"), 2);
+	s = next_sent(t);
+	assert_int_equal(count(s->pc, "\"sur\":"), 2);
+}
+
+static void without_forwarding_nothing_is_changed(void **state)
+{
+	struct cse *t = *state;
+
+	/* CORE-225 */
+	stock(t);
+	group(t, "g", "\"cse/a\",\"cse/b\"", NULL);
+	subscribe_all(t, "cse/g/fopt", NULL);
+	update(t, "cse/a");
+	assert_string_equal(next_sent(t)->url, "test://direct");
+	/* CORE-227, AUTHZ-130 */
+	must(call(t, OP_NOTIFY, "/other", "cse/g", 0, "{\"m2m:sgn\":{}}"), 4103);
+	must(call(t, OP_NOTIFY, ADMIN, "cse/g", 0, "{\"m2m:sgn\":{}}"), 4103);
+}
+
 static int narrow(void **state)
 {
 	struct cse *t;
@@ -397,6 +488,9 @@ int main(void)
 		cse_test(sub_groups),
 		cse_test(group_request_identifiers),
 		cse_test(chosen_members),
+		cse_test(notifications_are_gathered),
+		cse_test(gathered_notifications_are_not_lost),
+		cse_test(without_forwarding_nothing_is_changed),
 		cmocka_unit_test_setup_teardown(limits_of_a_fan_out, narrow, cse_teardown),
 		cmocka_unit_test(identifiers_are_forgotten_in_time),
 	};
