@@ -134,10 +134,13 @@ static bool decide(struct exec *x, struct req *r, const struct res *target, cons
 
 bool exec_permitted(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
 {
+	const struct type_hooks *hooks = type_hooks(target->h.ty);
 	struct governing g;
 
 	if (x->internal || r->work->internal)
 		return true;
+	if (hooks && hooks->permitted && bit != ACOP_DISCOVERY) /* that it is there may be known to whoever may discover its parent */
+		return hooks->permitted(x, r, target, bit);
 	return governing(x, target, &g) && decide(x, r, target, &g, bit, child_ty);
 }
 

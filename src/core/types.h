@@ -22,6 +22,8 @@ struct type_hooks {
 	enum reeve_rc (*access)(struct exec *x, struct req *r, const struct res *res);
 	/* Replaces the policy decision when it returns other than RC_AGAIN (pollingChannel, ...): RC_OK permitted, RC_REFUSED recorded. */
 	enum reeve_rc (*decide)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
+	/* The same decision without recording anything, for a resource among others in an answer (exec_permitted). A type has both or none. */
+	bool (*permitted)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
 };
 
 /* NULL when the type is not implemented. */

@@ -43,7 +43,7 @@ REEVE_MUST_CHECK enum reeve_rc tree_children_of_type(struct st_tx *tx, uint64_t 
 enum reeve_rc tree_next(struct tree_iter *it, struct res *out); /* RC_NOTFOUND at the end */
 void tree_end(struct tree_iter *it);
 
-/* Candidates from an index over the whole tree, in no promised order; the caller checks the subtree (tree_below). Labels
+/* Candidates from an index over the whole tree, in the order of their keys; the caller checks the subtree (tree_below). Labels
  * are compared on the record, so a hash collision is never seen. */
 struct tree_find {
 	struct st_cursor c;

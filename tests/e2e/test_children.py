@@ -62,6 +62,19 @@ def test_hidden_parent(ae, other, tree):
     assert b"secret" not in r.body and b'"dark"' not in r.body
 
 
+def test_polling_channel_of_another(ae, other):
+    """AUTHZ-122: who may read an <AE> does not see its <pollingChannel> by way of it"""
+    _, show = ae.policy([rule(ae.origin, 63), rule(other.origin, 34)])
+    ae.update(ae.at, 2, {"acpi": [show]}).expect(2004)
+    ae.made(ae.at, 15, {"rn": "pch"})
+    ae.container(rn="seen", acpi=[show])
+    other.retrieve(ae.at + "/pch").expect(4103)
+    for rcn in (4, 5, 6, 8):
+        r = other.retrieve(ae.at, {"rcn": rcn}).expect(2000)
+        assert b'"seen"' in r.body and b'"pch"' not in r.body
+        assert b'"pch"' in ae.retrieve(ae.at, {"rcn": rcn}).expect(2000).body
+
+
 def test_delete_shows_what_it_removes(ae, tree):
     """Delete with rcn 4"""
     want = ae.retrieve(tree, {"rcn": 4}).expect(2000).content

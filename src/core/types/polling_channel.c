@@ -35,6 +35,14 @@ static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *cha
 	return rc == RC_OK && is_owner(x, r, &parent) ? RC_OK : exec_denied(x, r, channel, bit, 0);
 }
 
+static bool permitted(struct exec *x, struct req *r, const struct res *channel, unsigned bit)
+{
+	struct res parent;
+
+	(void)bit;
+	return tree_parent(x->tx, channel, &parent) == RC_OK && is_owner(x, r, &parent);
+}
+
 /* The code for a second channel is not specified (CORE-207): a conflict with what is there, as for a taken name. */
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {
@@ -58,4 +66,4 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
-const struct type_hooks type_polling_channel = { .ty = TYPE_CHANNEL, .check = check, .decide = decide };
+const struct type_hooks type_polling_channel = { .ty = TYPE_CHANNEL, .check = check, .decide = decide, .permitted = permitted };
