@@ -79,8 +79,8 @@ def build_tsan(r):
 
 
 def step_style(r):
-    for name in ("check_style", "check_layers"):
-        status, out = run([PYTHON, f"tools/{name}.py"], name, 120)
+    for name, *options in (("check_style",), ("check_layers",), ("conformance", "--check")):
+        status, out = run([PYTHON, f"tools/{name}.py", *options], name, 120)
         if status == 0:
             r.passed += 1
         else:

@@ -289,9 +289,10 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 failed:
 	if (!why[0])
 		snprintf(why, 256, "the CSE cannot start: %s", rc_name(rc));
-	/* the process is about to end with this message; the store is closed so that nothing stays locked */
-	if (c->store && !c->loops)
-		store_close(c->store);
+	if (!c->loops) { /* later failures leave threads behind; the process is about to end with this message */
+		decisions_close(c->decisions);
+		core_look_end(c);
+	}
 	return rc;
 }
 

@@ -231,7 +231,8 @@ static int subscribe(struct watch *w)
 	buf_init(&path, 65536);
 	buf_init(&body, 65536);
 	ae_path(ae, slice_str(ae->args[0]), &path);
-	buf_printf(&body, "{\"m2m:sub\":{\"nu\":[\"%s\"],\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}", w->url, (int)n, until, ae->events);
+	buf_printf(&body, "{\"m2m:sub\":{\"nu\":[\"%s\"],\"su\":\"%s\",\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}",
+		   w->url, w->url, (int)n, until, ae->events);
 	if (client_call(&ae->client, "POST", buf_view(&path), "application/json;ty=23", buf_view(&body), &a, why) != RC_OK) {
 		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
 		status = EXIT_UNREACHABLE;

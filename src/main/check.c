@@ -48,7 +48,8 @@ static bool take(void *ctx, int argc, char **argv, int *i)
 
 static void print_buf(struct buf *b)
 {
-	fwrite(b->p, 1, b->n, stdout);
+	if (b->n)
+		fwrite(b->p, 1, b->n, stdout);
 	buf_free(b);
 }
 

@@ -184,7 +184,8 @@ static void show(const struct asked *q, struct slice line)
 	} else {
 		decision_write_text(&b, line);
 	}
-	fwrite(b.p, 1, b.n, stdout);
+	if (b.n)
+		fwrite(b.p, 1, b.n, stdout);
 	buf_free(&b);
 }
 
@@ -258,6 +259,16 @@ static bool read_file(struct arena *a, const char *path, struct slice *out)
 	return ok;
 }
 
+/* What the CSE checks first when a policy is written: the data model. */
+static bool check_model(struct arena *a, const char *path, const struct json *j, uint32_t i)
+{
+	struct slice why = S("");
+	if (!i || model_check(model_type("m2m:setOfAcrs"), false, j, i, a, &why) == RC_OK)
+		return true;
+	fprintf(stderr, "reeve explain: %s: the policy would be refused: %.*s\n", path, SF(why));
+	return false;
+}
+
 /* {"m2m:acp":{...}}, or the inside of it, or privileges alone ({"acr":[...]}). */
 static bool read_policy(struct arena *a, const char *path, struct explain_policy *p)
 {
@@ -276,17 +287,22 @@ static bool read_policy(struct arena *a, const char *path, struct explain_policy
 	pvs = json_member(&j, acp, S("pvs"));
 	name = json_member(&j, acp, S("rn"));
 	*p = (struct explain_policy){ .name = name ? json_string(a, &j, name) : slice_str(path) };
-	if (json_member(&j, 0, S("acr")))
+	if (json_member(&j, 0, S("acr"))) {
+		const struct slice whole = arena_printf(a, "{\"pv\":%.*s}", SF(text));
+		if (!whole.p || json_parse(a, whole, &json_default_limits, &j, &why) != RC_OK)
+			return false;
 		p->pv = text;
+		pv = json_member(&j, 0, S("pv"));
+	}
 	else if (!pv && !pvs) {
 		fprintf(stderr, "reeve explain: %s: neither pv nor pvs nor acr: this is no accessControlPolicy\n", path);
 		return false;
 	}
-	if (pv)
+	if (pv && !p->pv.p)
 		p->pv = json_raw(&j, pv);
 	if (pvs)
 		p->pvs = json_raw(&j, pvs);
-	return true;
+	return check_model(a, path, &j, pv) && check_model(a, path, &j, pvs);
 }
 
 static unsigned op_bit(const struct would *w)

@@ -39,6 +39,17 @@ static void help(FILE *f)
 	fputs("\nreeve COMMAND --help tells more. reeve --version tells the version.\n", f);
 }
 
+/* A command that begins as `given` does, or the other way round. */
+static const char *nearest(const char *given)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const char *name = commands[i].name;
+		if (!strncmp(name, given, strlen(given)) || !strncmp(name, given, strlen(name)) || !strncmp(name, given, 3))
+			return name;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -56,6 +67,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 2, argv + 2);
-	fprintf(stderr, "reeve: there is no command \"%s\"; see reeve --help\n", argv[1]);
+	const char *near = nearest(argv[1]);
+	if (near)
+		fprintf(stderr, "reeve: there is no command \"%s\"; did you mean \"%s\"?\n", argv[1], near);
+	else
+		fprintf(stderr, "reeve: there is no command \"%s\"; see reeve --help\n", argv[1]);
 	return EXIT_USAGE;
 }

@@ -30,7 +30,8 @@ static void help(const char *command, const struct settings *s, bool up)
 	       "is %s.\n", settings_system_file, up ? "not read" : "read when it is there");
 	buf_init(&b, 1 << 20);
 	settings_print_flags(&s->c, &b);
-	fwrite(b.p, 1, b.n, stdout);
+	if (b.n)
+		fwrite(b.p, 1, b.n, stdout);
 	buf_free(&b);
 }
 

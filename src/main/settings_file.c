@@ -143,6 +143,7 @@ static void mistake(struct reading *r, const char *fmt, ...)
 static void read_section(struct reading *r, struct slice line)
 {
 	r->section_known = false;
+	r->section = line;
 	if (line.p[line.n - 1] != ']') {
 		mistake(r, "a section is written [name]; the ] is missing");
 		return;

@@ -113,10 +113,14 @@ static enum reeve_rc read_number(const struct option *o, struct slice text, uint
 	struct buf range;
 	enum reeve_rc rc = RC_OK;
 
-	if (span || bytes ? !read_quantity(text, units, span ? 1000000 : 1, out) : !slice_u64(text, out))
-		return wrong(why, text, form);
-	if (*out >= o->least && *out <= o->most)
+	if (span || bytes) {
+		if (!read_quantity(text, units, span ? 1000000 : 1, out))
+			return wrong(why, text, form);
+		if (*out >= o->least && *out <= o->most)
+			return RC_OK;
+	} else if (slice_u64(text, out) && *out >= o->least && *out <= o->most) {
 		return RC_OK;
+	}
 	buf_init(&range, 200);
 	buf_printf(&range, "%s from ", form);
 	for (int i = 0; i < 2; i++) {
