@@ -5,6 +5,9 @@
 
 enum { KEEP_BYTES = 16384 }; /* a kept buffer larger than this is given back between messages */
 
+/* L_HTTP + n: n letters of "HTTP/" were seen */
+enum line_state { L_START, L_METHOD, L_TARGET, L_HTTP, L_DONE = L_HTTP + 5 };
+
 enum chunk_state { C_SIZE, C_EXTENSION, C_SIZE_LF, C_DATA, C_DATA_CR, C_DATA_LF, C_TRAILER, C_TRAILER_LF, C_END_LF };
 
 static int bad(struct http_in *in, unsigned status, int rsc, const char *why)
@@ -65,6 +68,33 @@ static int count_body(struct http_in *in, const char *at, size_t n)
 	return 0;
 }
 
+/* --- request line --- */
+
+/* The library takes any letters for "HTTP" between the target and the version: look along. */
+static void look_at_line(struct http_in *in, const char *p, size_t n)
+{
+	static const char expected[] = "HTTP/";
+
+	for (size_t i = 0; i < n && in->line_state < L_DONE; i++) {
+		char c = p[i];
+		if (in->line_state == L_START && (c == '\r' || c == '\n'))
+			continue;
+		if (in->line_state <= L_TARGET) {
+			if (in->line_state == L_START)
+				in->line_state = L_METHOD;
+			if (c == ' ')
+				in->line_state++;
+			else if (c == '\n')
+				in->line_state = L_DONE; /* no version at all: the library says so */
+		} else if (c != expected[in->line_state - L_HTTP]) {
+			in->line_bad = true;
+			in->line_state = L_DONE;
+		} else {
+			in->line_state++;
+		}
+	}
+}
+
 /* --- headers --- */
 
 static struct slice trim(struct slice s)
@@ -87,9 +117,8 @@ static int message_header(struct http_in *in, struct slice name, struct slice va
 	case 6:
 		if (!slice_ieq(name, S("Expect")))
 			break;
-		if (!slice_ieq(value, S("100-continue")))
-			return bad(in, 417, 4000, "Expect: only 100-continue can be met");
 		in->expects = true;
+		in->unmet = in->unmet || !slice_ieq(value, S("100-continue"));
 		break;
 	case 17:
 		if (slice_ieq(name, S("Transfer-Encoding")) && (in->codings++ || !slice_ieq(value, S("chunked"))))
@@ -164,11 +193,15 @@ static int on_headers(http_parser *p)
 	in->headers_done = true;
 	in->keep_alive = p->http_minor >= 1 && http_should_keep_alive(p);
 	in->method = http_method_str((enum http_method)p->method);
+	if (in->line_bad)
+		return malformed(in, "no HTTP version behind the request target");
 	p->upgrade = 0; /* no protocol is offered: RFC 7230 6.7 lets a server ignore the wish */
 	if (p->http_major != 1)
 		return bad(in, 505, 4000, "HTTP/1.1 is spoken here");
 	if (in->hosts > 1 || (in->hosts == 0 && p->http_minor >= 1))
 		return malformed(in, "exactly one Host header is required");
+	if (in->unmet)
+		return bad(in, 417, 4000, "Expect: only 100-continue can be met");
 	in->chunked = in->codings != 0;
 	if (in->chunked && p->flags & F_CONTENTLENGTH)
 		return malformed(in, "Content-Length and Transfer-Encoding exclude each other");
@@ -376,6 +409,8 @@ enum http_verdict http_in_feed(struct http_in *in, http_parser *p, const char *d
 		enum http_errno e;
 
 		p->data = in;
+		if (in->line_state < L_DONE)
+			look_at_line(in, data, n);
 		in->from = data;
 		in->to = data + n;
 		in->value_open = in->value_touched;

@@ -40,8 +40,8 @@ struct http_in {
 	struct buf kept_target, kept_name, kept_value, kept_body; /* what was cut */
 	size_t header_bytes;
 	uint64_t chunk_left;
-	uint8_t chunk_state, chunk_digits, line_bytes, hosts, codings;
-	bool in_value, value_open, value_touched, chunked, expects;
+	uint8_t line_state, chunk_state, chunk_digits, line_bytes, hosts, codings;
+	bool line_bad, in_value, value_open, value_touched, chunked, expects, unmet;
 };
 
 void http_in_init(struct http_in *in, struct req *r, size_t header_max, size_t body_max);

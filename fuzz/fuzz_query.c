@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Request targets from hostile hands. Beyond not crashing: an address that was accepted, written as a path, is read as the same
+ * address; text that goes on into resources and answers is UTF-8. */
+#include <stdlib.h>
+
+#include "binding/http/map.h"
+#include "codec/json_text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static struct req *fresh(void)
+{
+	struct req *r = aligned_alloc(16, (sizeof(*r) + 15) & ~(size_t)15);
+
+	require(r != NULL);
+	memset(r, 0, sizeof(*r));
+	req_init(r, NULL, 1 << 20, 1 << 20);
+	return r;
+}
+
+static void drop(struct req *r)
+{
+	req_free(r);
+	free(r);
+}
+
+static void check_list(const struct filter_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		require(json_is_utf8(l->v[i]));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct req *r = fresh(), *again = fresh();
+	struct buf path;
+
+	http_map_target(r, slice_of((const char *)data, n));
+	require(json_is_utf8(r->to));
+	for (size_t i = 0; i < r->n_atrl; i++)
+		require(json_is_utf8(r->atrl[i]));
+	check_list(&r->fc.lbl);
+	check_list(&r->fc.lbq);
+	check_list(&r->fc.clbl);
+	if (!r->bad.p) {
+		require(r->to.n > 0);
+		buf_init(&path, 1 << 22);
+		http_map_path(&path, r->to);
+		http_map_target(again, buf_view(&path));
+		require(again->bad.p == NULL && slice_eq(again->to, r->to));
+		buf_free(&path);
+	}
+	drop(r);
+	drop(again);
+	return 0;
+}
