@@ -36,7 +36,8 @@ static void check_expressions(struct arena *a, const struct filter *f)
 /* A resource without a tree: conditions on relatives have nothing to look at, so they are taken out. */
 static void check_match(struct arena *a, struct filter *f)
 {
-	static const char text[] = "\"rn\":\"r\",\"ri\":\"i\",\"ty\":4,\"pi\":\"p\",\"lbl\":[\"color:red\",\"b\\u0069g\"],\"cnf\":\"application/json:0\","
+	static const char text[] = "\"rn\":\"r\",\"ri\":\"i\",\"ty\":4,\"pi\":\"p\",\"lbl\":[\"color:red\",\"b\\u0069g\"],"
+				   "\"cnf\":\"application/json:0\","
 				   "\"con\":\"{\\\"a\\\":[1,{\\\"b\\\":\\\"x\\\"}]}\",\"cr\":\"Cx\"";
 	struct res r = { .h = { .ty = 4, .rn_len = 1, .ri_len = 1, .cs = 20, .et = USEC_NEVER } };
 	bool first;

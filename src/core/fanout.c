@@ -360,7 +360,7 @@ static void add_response(struct fan *f, const struct group_member *m, bool first
 	buf_char(b, '}');
 }
 
-/* What deleted its members leaves them out of mid (TS-0004 7.4.14.3.5). The Update is the CSE's own, but is one: events and counters follow. */
+/* Deleted members leave mid (TS-0004 7.4.14.3.5). The Update is the CSE's own, but is one: events and counters follow. */
 static enum reeve_rc drop_members(struct fan *f)
 {
 	struct req *s = f->sub;

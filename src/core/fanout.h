@@ -21,8 +21,8 @@ struct fanout_run {
 	uint64_t request; /* the same in both runs of one request */
 	uint64_t pass;    /* another one in each */
 };
-/* False when a request with this gid for this target (virt: of its virtual child) was seen before `now` and is not forgotten yet; else it is
- * remembered until `until`. */
+/* False when a request with this gid for this target was seen before `now` and is not forgotten yet; else it is remembered until
+ * `until`. */
 bool fanout_seen_enter(struct fanout_seen *s, const struct fanout_run *run, struct slice gid, const struct target *target, usec now,
 		       usec until);
 /* The check of TS-0004 7.3.3.2 for a request that came with a gid and addresses *t: records 4104. Nothing without a gid. */

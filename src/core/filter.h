@@ -40,8 +40,9 @@ struct filter {
 void filter_init(struct filter *f);
 
 /* Add one condition by its short name with its textual value(s), as an HTTP query has it: values of a list are joined
- * with '+' (already split off by the caller: one call per value). Values are copied. RC_NOTFOUND when name is no filter condition, RC_INVALID when
- * the value is malformed (*why: what is expected), RC_NOMEM. Attribute conditions are not entered here (see filter_attr_add). */
+ * with '+' (already split off by the caller: one call per value). Values are copied. RC_NOTFOUND when name is no filter
+ * condition, RC_INVALID when the value is malformed (*why: what is expected), RC_NOMEM.
+ * Attribute conditions are not entered here (see filter_attr_add). */
 REEVE_MUST_CHECK enum reeve_rc filter_add(struct filter *f, struct arena *a, struct slice name, struct slice value, struct slice *why);
 /* name=value for an attribute; "c.name" of a child, "p.name" of the parent. RC_INVALID when the name cannot be one or has a condition
  * of its own: ct, lt, st, et, lbl, ty, cs, cnf (the caller answers 4000). Whether any type has such an attribute is not asked. */

@@ -102,7 +102,13 @@ static void send_on(struct gathering *g)
 	buf_lit(&b, "{\"m2m:agn\":{\"m2m:sgn\":[");
 	buf_slice(&b, buf_view(&g->sgns));
 	buf_lit(&b, "]}}");
-	g->out = (struct outbound){ .target = slice_of(g->nfu, g->nfu_n), .pc = buf_view(&b), .op = OP_NOTIFY, .done = answered, .owner = g };
+	g->out = (struct outbound){
+		.target = slice_of(g->nfu, g->nfu_n),
+		.pc = buf_view(&b),
+		.op = OP_NOTIFY,
+		.done = answered,
+		.owner = g,
+	};
 	if (b.failed || g->sgns.failed)
 		answered(&g->out, 5103, (struct slice){ NULL, 0 });
 	else

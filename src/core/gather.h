@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Notifications for a group: those of subscriptions that were made through its <fanOutPoint> with notificationForwardingURI come to the group
- * and go on together (TS-0004 7.4.14.2.5, CORE-226). Hub only. */
+/* Notifications for a group: those of subscriptions that were made through its <fanOutPoint> with notificationForwardingURI come
+ * to the group and go on together (TS-0004 7.4.14.2.5, CORE-226). Hub only. */
 #ifndef REEVE_CORE_GATHER_H
 #define REEVE_CORE_GATHER_H
 

@@ -397,7 +397,8 @@ static void the_hidden_is_not_counted(void **state)
 
 	made(t, ADMIN, "cse", 1, "{\"m2m:acp\":{\"rn\":\"open\",\"pv\":{\"acr\":[" OPS("all", 34) "," OPS(ADMIN, 63) "]},\"pvs\":{\"acr\":["
 				 OPS(ADMIN, 63) "]}}}");
-	made(t, ADMIN, "cse", 1, "{\"m2m:acp\":{\"rn\":\"reg\",\"pv\":{\"acr\":[" OPS(ADMIN, 63) "]},\"pvs\":{\"acr\":[" OPS(ADMIN, 63) "]}}}");
+	made(t, ADMIN, "cse", 1, "{\"m2m:acp\":{\"rn\":\"reg\",\"pv\":{\"acr\":[" OPS(ADMIN, 63) "]},"
+				 "\"pvs\":{\"acr\":[" OPS(ADMIN, 63) "]}}}");
 	made(t, "C", "cse", 2, "{\"m2m:ae\":{\"rn\":\"app\",\"api\":\"Napp\",\"rr\":false,\"srv\":[\"3\"]}}");
 	must(ask(t, ADMIN, "cse", "fu=1&ty=2", &a), 2000);
 	cnt(t, "cse", "r", ",\"acpi\":[\"cse/open\"]");

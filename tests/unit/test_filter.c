@@ -157,8 +157,10 @@ static void json_is_read(void **state)
 static void malformed_json_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"[]", "{\"ty\":3}", "{\"ty\":[\"3\"]}", "{\"ty\":[3.5]}", "{\"lbl\":\"a\"}", "{\"lbl\":[1]}", "{\"crb\":5}", "{\"fu\":\"1\"}",
-		"{\"lim\":1.5}", "{\"atr\":{\"nm\":\"a\",\"val\":1}}", "{\"atr\":[{\"nm\":\"a\"}]}", "{\"atr\":[{\"nm\":\"a\",\"val\":[]}]}",
+		"[]", "{\"ty\":3}", "{\"ty\":[\"3\"]}", "{\"ty\":[3.5]}", "{\"lbl\":\"a\"}", "{\"lbl\":[1]}",
+		"{\"crb\":5}", "{\"fu\":\"1\"}",
+		"{\"lim\":1.5}", "{\"atr\":{\"nm\":\"a\",\"val\":1}}", "{\"atr\":[{\"nm\":\"a\"}]}",
+		"{\"atr\":[{\"nm\":\"a\",\"val\":[]}]}",
 		"{\"atr\":[{\"nm\":\"a\",\"val\":null}]}", "{\"atr\":[{\"nm\":\"ct\",\"val\":\"x\"}]}", "{\"atr\":[{\"nm\":1,\"val\":1}]}",
 		"{\"atr\":[{\"nm\":\"a\",\"val\":1,\"x\":2}]}", "{\"atr\":[3]}", "{\"catr\":[\"a\"]}", "{\"unknown\":1}", "{\"cfq\":\"$\"}",
 	};
@@ -215,12 +217,14 @@ static void grow(struct forest *f, void **state)
 	nw.h.cni = 1;
 	nw.h.lt = TEST_T0 + 5 * USEC_S;
 	f->cnt = plant(&f->t, &f->base, nw,
-		       "\"lbl\":[\"color:red\",\"big\"],\"cr\":\"Cadmin\",\"mni\":10,\"acpi\":[\"a1\",\"b\\u0032\"],\"or\":\"x*y\",\"disr\":true",
+		       "\"lbl\":[\"color:red\",\"big\"],\"cr\":\"Cadmin\",\"mni\":10,"
+		       "\"acpi\":[\"a1\",\"b\\u0032\"],\"or\":\"x*y\",\"disr\":true",
 		       "color:red");
 	nw = test_new(4, "");
 	nw.h.cs = 11;
 	f->cin = plant(&f->t, &f->cnt, nw,
-		       "\"lbl\":[\"hot\"],\"cs\":11,\"cnf\":\"application/json:0\",\"con\":\"{\\\"t\\\":[20,21.5],\\\"u\\\":\\\"C\\\"}\"", "hot");
+		       "\"lbl\":[\"hot\"],\"cs\":11,\"cnf\":\"application/json:0\","
+		       "\"con\":\"{\\\"t\\\":[20,21.5],\\\"u\\\":\\\"C\\\"}\"", "hot");
 	f->sub = plant(&f->t, &f->cnt, test_new(23, "sub"), "\"nu\":[\"Cx\"]", NULL);
 	f->plain = plant(&f->t, &f->base, test_new(1, "acp"), "", NULL);
 	f->base = test_get(&f->t, f->base.key);
@@ -458,7 +462,8 @@ static void malformed_label_queries_are_refused(void **state)
 }
 
 static const char *const doc =
-	"{\"name\":\"Main hall\",\"n\":5,\"f\":2.5,\"neg\":-3,\"big\":9007199254740993,\"on\":true,\"s\":\"5\",\"list\":[1,{\"x\":\"y\"},[7]],"
+	"{\"name\":\"Main hall\",\"n\":5,\"f\":2.5,\"neg\":-3,\"big\":9007199254740993,\"on\":true,"
+	"\"s\":\"5\",\"list\":[1,{\"x\":\"y\"},[7]],"
 	"\"odd.name\":{\"a b\":1},\"q\\\"q\":2,\"nil\":null}";
 
 static int content_query(const char *expr)
@@ -480,9 +485,12 @@ static void content_expressions_hold_or_not(void **state)
 		{ "$.n GT 5", 0 }, { "$.n GE 5", 1 }, { "$.n LT 5", 0 }, { "$.n LE 5", 1 }, { "$.neg LT -2", 1 }, { "$.f GT 2", 1 },
 		{ "$.big GT 9007199254740992", 1 }, { "$.big EQ 9007199254740992", 0 }, /* integers keep their last digits */
 		{ "$.name EQ \"Main hall\"", 1 }, { "$.name MATCH hall", 1 }, { "$.name MATCH \"n h\"", 1 }, { "$.name MATCH door", 0 },
-		{ "$.n MATCH 5", 0 }, { "$.name GT 1", 0 }, { "$.s EQ 5", 1 }, { "$.s EQ \"5\"", 1 }, { "$.n EQ \"5\"", 0 }, { "$.on EQ true", 1 },
-		{ "$.on EQ \"true\"", 0 }, { "$.list[0] EQ 1", 1 }, { "$.list[1].x EQ y", 1 }, { "$.list[2][0] EQ 7", 1 }, { "$.list[3] EQ 7", 0 },
-		{ "$.list[3] NE 7", 0 }, { "$.nothing EQ 1", 0 }, { "$.nothing NE 1", 0 }, { "$.n.x EQ 1", 0 }, { "$.\"odd.name\".\"a b\" EQ 1", 1 },
+		{ "$.n MATCH 5", 0 }, { "$.name GT 1", 0 }, { "$.s EQ 5", 1 }, { "$.s EQ \"5\"", 1 },
+		{ "$.n EQ \"5\"", 0 }, { "$.on EQ true", 1 },
+		{ "$.on EQ \"true\"", 0 }, { "$.list[0] EQ 1", 1 }, { "$.list[1].x EQ y", 1 },
+		{ "$.list[2][0] EQ 7", 1 }, { "$.list[3] EQ 7", 0 },
+		{ "$.list[3] NE 7", 0 }, { "$.nothing EQ 1", 0 }, { "$.nothing NE 1", 0 },
+		{ "$.n.x EQ 1", 0 }, { "$.\"odd.name\".\"a b\" EQ 1", 1 },
 		{ "$.\"q\\\"q\" EQ 2", 1 }, { "$.list NE 1", 1 }, { "$.nil EQ null", 1 },
 		{ "$.n EQ 5 AND $.f EQ 2.5", 1 }, { "$.n EQ 5 AND $.f EQ 3", 0 }, { "$.n EQ 6 OR $.f EQ 2.5", 1 },
 		{ "$.n EQ 5 OR $.n EQ 6 AND $.n EQ 7", 1 }, { "$.n EQ 7 AND $.n EQ 6 OR $.n EQ 5", 1 }, { "  $.n   EQ   5  ", 1 },
@@ -496,8 +504,10 @@ static void content_expressions_hold_or_not(void **state)
 static void malformed_content_expressions_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "$", "$.n", "$.n EQ", "n EQ 5", "$.n 5", "$.n == 5", "$.n eq 5", "$.n EQ 5 AND", "$.n EQ 5 $.f EQ 1", "$.n EQ 5 XOR $.f EQ 1",
-		"AND $.n EQ 5", "$. EQ 5", "$.list[ EQ 5", "$.list[x] EQ 5", "$.list[] EQ 5", "$.list[-1] EQ 5", "$.\"n EQ 5", "$.\"\" EQ 5",
+		"", "$", "$.n", "$.n EQ", "n EQ 5", "$.n 5", "$.n == 5", "$.n eq 5", "$.n EQ 5 AND",
+		"$.n EQ 5 $.f EQ 1", "$.n EQ 5 XOR $.f EQ 1",
+		"AND $.n EQ 5", "$. EQ 5", "$.list[ EQ 5", "$.list[x] EQ 5", "$.list[] EQ 5",
+		"$.list[-1] EQ 5", "$.\"n EQ 5", "$.\"\" EQ 5",
 		"$.n GT five", "$.n GT \"5\"", "$.n EQ \"5", "$.n EQ \"5\"x", "$x EQ 5", "$.a{b EQ 5", "$.n GT 1e999", "$.n EQ a\"b",
 	};
 	char deep[400], many[2000] = "";
