@@ -49,6 +49,14 @@ def test_help_names_every_command():
     assert re.fullmatch(r"reeve \d+\.\d+\.\d+\n", ok("--version"))
 
 
+def test_manual_pages_name_every_flag():
+    """What --help says can be done, the manual page says too."""
+    for command in ("ae", "explain", "check"):
+        page = (ROOT / "man" / f"reeve-{command}.1").read_text().replace("\\-", "-")
+        for flag in re.findall(r"--([a-z][a-z-]+)", ok(command, "--help")):
+            assert f"-{flag}" in page or flag in ("config",), (command, flag)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command(command):
     text = ok(command, "--help")
@@ -105,7 +113,10 @@ def config(tmp_path, text):
 
 
 def test_packaged_file_is_the_default():
+    """Otherwise: tools/gen_docs.py"""
     assert (ROOT / "packaging" / "reeve.conf").read_text() == ok("check", "config", "--print-default")
+    page = (ROOT / "man" / "reeve.conf.5").read_text()
+    assert page.split(".Sh OPTIONS\n")[1].split(".Sh SEE ALSO\n")[0] == ok("check", "config", "--print-mdoc")
 
 
 def values(text):
