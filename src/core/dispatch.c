@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The receiver procedure (TS-0004 7.2.2.2), from reception to the place where a request is executed.
  *
- *   loop of the connection   reception checks, identity, Hosting or transit, parsing of content;
+ *   loop of the connection   reception checks, identity (originator.c), Hosting or transit, parsing of content;
  *                            Retrieve is executed here, from a snapshot
  *   hub                      what has to wait: oet, blocking updates, verification, long polls, Notify
  *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
@@ -10,9 +10,6 @@
 #include "core/notify.h"
 #include "core/polling.h"
 #include "core/work.h"
-
-#include "base/hash.h"
-#include "codec/text.h"
 
 struct req_work *work_of(struct core *c, struct req *r)
 {
@@ -46,27 +43,6 @@ static bool rcn_valid(const struct req *r)
 	if (r->op == OP_RETRIEVE && r->fc.fu == 1)
 		return r->rcn == 6;
 	return r->rcn >= 0 && r->rcn < 32 && valid[r->op] >> r->rcn & 1;
-}
-
-static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s, usec *out)
-{
-	if (!s.p)
-		return RC_OK;
-	if (!text_absrel(s, r->received, out) || *out == 0)
-		return req_refuse(r, 4000, "%s: neither a timestamp nor a number of milliseconds", name);
-	return RC_OK;
-}
-
-static enum reeve_rc check_times(struct req *r, struct req_work *w)
-{
-	if (parse_time(r, "rqet", r->rqet, &w->rqet) != RC_OK || parse_time(r, "rset", r->rset, &w->rset) != RC_OK ||
-	    parse_time(r, "oet", r->oet, &w->oet) != RC_OK || parse_time(r, "rp", r->rp, &w->rp) != RC_OK)
-		return RC_REFUSED;
-	if (w->rqet && w->rqet <= r->received)
-		return req_refuse(r, 4008, "rqet: the request has expired");
-	if (w->rqet && w->rset && w->rset <= w->rqet)
-		return req_refuse(r, 4000, "rset: must be later than rqet");
-	return RC_OK;
 }
 
 /* Parameters that are not permitted with the operation (NP in model/parameters.json). */
@@ -132,96 +108,6 @@ static enum reeve_rc check_hosting(struct req *r)
 			break;
 	}
 	return check_supported(r);
-}
-
-/* --- step 1.0: who is it --- */
-
-static enum reeve_rc fill_facts(struct exec *x, struct req *r)
-{
-	struct req_work *w = r->work;
-	struct facts *f = &w->facts;
-
-	f->who = w->who;
-	f->who_hash = hash_slice(w->who);
-	f->target_mgd = -1;
-	/* what a CSE passes on comes from an address of its own, not of the Originator's */
-	f->ip_known = r->peer.ip_known && (r->peer.cse_id.n == 0 || slice_eq(r->peer.cse_id, w->who));
-	memcpy(f->ip, r->peer.ip, sizeof(f->ip));
-	text_time_of(r->received, &f->time);
-	core_locate(x->core, f);
-	return RC_OK;
-}
-
-/* Inside a security association: From must be one of the identities that were proven (AUTHZ-004 to 009). */
-static enum reeve_rc check_association(struct req *r)
-{
-	struct req_work *w = r->work;
-
-	for (size_t i = 0; i < r->peer.n_ae_ids; i++)
-		if (slice_eq(r->peer.ae_ids[i], w->who)) {
-			w->facts.authenticated = true;
-			return RC_OK;
-		}
-	if (r->peer.cse_id.n && slice_eq(r->peer.cse_id, w->who)) {
-		w->facts.authenticated = true;
-		return RC_OK;
-	}
-	return req_refuse(r, 4106, "From is not among the identities of this security association");
-}
-
-static enum reeve_rc check_plain(struct exec *x, struct req *r)
-{
-	const struct config *cfg = x->core->cfg;
-	struct req_work *w = r->work;
-	struct res ae;
-	struct slice stem = r->fr;
-	bool home = w->who_kind == ID_AE_S;
-
-	if (slice_eq(w->who, x->core->home.abs))
-		return req_refuse(r, 4107, "From is the identifier of this CSE");
-	if (w->who_kind == ID_CSE)
-		return cfg->http.open ? RC_OK : req_refuse(r, 4107, "a CSE needs a security association");
-	if (w->who_form != ID_STEM) {
-		if (w->who_kind == ID_AE_C && slice_starts(w->who, x->core->home.abs) && w->who.n > x->core->home.abs.n &&
-		    w->who.p[x->core->home.abs.n] == '/')
-			home = true;
-		while (slice_find(stem, '/') >= 0)
-			stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
-		if (home && tree_stem(x->tx, stem, &ae) == RC_OK)
-			return req_refuse(r, 4000, "From of an AE registered here is its AE-ID-Stem (%.*s)", SF(stem));
-		return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
-	}
-	if (tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.et > x->now) {
-		w->facts.authenticated = cfg->local_authenticated;
-		return RC_OK;
-	}
-	return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
-}
-
-enum reeve_rc check_originator(struct exec *x, struct req *r)
-{
-	struct req_work *w = work_of(x->core, r);
-	bool registering = r->op == OP_CREATE && r->ty == 2;
-
-	if (!w)
-		return RC_REFUSED;
-	if (check_times(r, w) != RC_OK)
-		return RC_REFUSED;
-	if (w->internal) {
-		w->who = x->core->home.abs;
-		w->who_kind = ID_CSE;
-		return fill_facts(x, r);
-	}
-	if (!r->fr.n && !registering)
-		return req_refuse(r, 4000, "From is missing");
-	if (registering)
-		return fill_facts(x, r); /* the type's hook looks at From */
-	if (ident_parse(&r->arena, &x->core->home, r->fr, &w->who_kind, &w->who_form, &w->who) != RC_OK)
-		return req_refuse(r, 5000, "out of memory");
-	if (w->who_kind == ID_NONE || w->who_kind == ID_SP)
-		return req_refuse(r, 4000, "From is neither an AE-ID nor a CSE-ID");
-	fill_facts(x, r);
-	return r->peer.association ? check_association(r) : check_plain(x, r);
 }
 
 /* --- ways --- */

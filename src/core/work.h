@@ -51,7 +51,7 @@ struct req_work *work_of(struct core *c, struct req *r);
 /* Reception checks that need no store (dispatch.c), and the parsing of content. */
 enum reeve_rc check_reception(struct core *c, struct req *r);
 void check_content(struct core *c, struct req *r);
-/* Who is it, and may he speak to us at all? Needs a snapshot. Steps 1.0 of TS-0004 7.3.2.1. */
+/* Who is it, and may he speak to us at all (originator.c)? Needs a snapshot. Steps 1.0 of TS-0004 7.3.2.1. */
 enum reeve_rc check_originator(struct exec *x, struct req *r);
 
 /* Operations (one file each): after resolution and the access decision. */

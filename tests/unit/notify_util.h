@@ -185,8 +185,8 @@ static inline void call_on_loop(struct loop *l, struct loop_msg *m)
 	core_submit(k->t->core, &k->r);
 }
 
-/* Begin a request; end it with call_end. Strings must outlive it. rqet: NULL or a timestamp or milliseconds. */
-static inline struct call *call_begin(struct cse *t, enum op op, const char *fr, const char *to, int ty, const char *pc, const char *rqet)
+/* A request that the caller may add to; then call_go. Strings must outlive it. */
+static inline struct call *call_new(struct cse *t, enum op op, const char *fr, const char *to, int ty, const char *pc)
 {
 	struct call *k = calloc(1, sizeof(*k));
 	struct req *r = &k->r;
@@ -205,14 +205,28 @@ static inline struct call *call_begin(struct cse *t, enum op op, const char *fr,
 	}
 	r->pc = slice_str(pc);
 	r->pc_serial = SERIAL_JSON;
-	if (rqet)
-		r->rqet = slice_str(rqet);
-	r->received = clock_wall();
 	r->done = call_over;
 	r->owner = k;
 	k->msg.fn = call_on_loop;
-	loop_post(&t->core->loops[0], &k->msg);
 	return k;
+}
+
+/* On its way; end it with call_end. */
+static inline struct call *call_go(struct call *k)
+{
+	k->r.received = clock_wall();
+	loop_post(&k->t->core->loops[0], &k->msg);
+	return k;
+}
+
+/* rqet: NULL or a timestamp or milliseconds. */
+static inline struct call *call_begin(struct cse *t, enum op op, const char *fr, const char *to, int ty, const char *pc, const char *rqet)
+{
+	struct call *k = call_new(t, op, fr, to, ty, pc);
+
+	if (rqet)
+		k->r.rqet = slice_str(rqet);
+	return call_go(k);
 }
 
 static inline bool call_pending(struct call *k) { return !__atomic_load_n(&k->over, __ATOMIC_SEQ_CST); }

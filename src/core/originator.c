@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who sent it, and may he say so? The first checks of the receiver procedure (TS-0004 7.3.2.1; authorization.md 1.2, steps 1 to 7).
+ *
+ * From is a claim. Inside a security association it is held against what was proven about the peer; outside, an AE is believed when it is
+ * registered here, and a CSE never, unless the operator opened the listener. What is believed is not yet authenticated: rules with
+ * accessControlAuthenticationFlag want From to be the peer's own, proven identity. */
+#include "core/work.h"
+
+#include "base/hash.h"
+#include "codec/text.h"
+
+enum { TYPE_AE = 2, TYPE_REMOTE_CSE = 16 };
+
+static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s, usec *out)
+{
+	if (!s.p)
+		return RC_OK;
+	if (!text_absrel(s, r->received, out) || *out == 0)
+		return req_refuse(r, 4000, "%s: neither a timestamp nor a number of milliseconds", name);
+	return RC_OK;
+}
+
+static enum reeve_rc check_times(struct req *r, struct req_work *w)
+{
+	if (parse_time(r, "rqet", r->rqet, &w->rqet) != RC_OK || parse_time(r, "rset", r->rset, &w->rset) != RC_OK ||
+	    parse_time(r, "oet", r->oet, &w->oet) != RC_OK || parse_time(r, "rp", r->rp, &w->rp) != RC_OK)
+		return RC_REFUSED;
+	if (w->rqet && w->rqet <= r->received)
+		return req_refuse(r, 4008, "rqet: the request has expired");
+	if (w->rqet && w->rset && w->rset <= w->rqet)
+		return req_refuse(r, 4000, "rset: must be later than rqet");
+	return RC_OK;
+}
+
+static enum reeve_rc fill_facts(struct exec *x, struct req *r)
+{
+	struct req_work *w = r->work;
+	struct facts *f = &w->facts;
+
+	f->who = w->who;
+	f->who_hash = hash_slice(w->who);
+	f->target_mgd = -1;
+	/* what a CSE passes on comes from an address of its own, not of the Originator's */
+	f->ip_known = r->peer.ip_known && (r->peer.cse_id.n == 0 || slice_eq(r->peer.cse_id, w->who));
+	memcpy(f->ip, r->peer.ip, sizeof(f->ip));
+	text_time_of(r->received, &f->time);
+	core_locate(x->core, f);
+	return RC_OK;
+}
+
+/* Is `id` (canonical) the CSE-ID of a CSE registered here? Its registrar's side of the registration is a <remoteCSE> below <CSEBase>. */
+static bool registree_cse(struct exec *x, struct slice id)
+{
+	char mem[1024];
+	struct tree_iter it;
+	struct res remote;
+	struct arena a;
+	bool found = false;
+
+	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_REMOTE_CSE, &it) != RC_OK)
+		return false;
+	arena_init(&a, mem, sizeof(mem), 1 << 16);
+	while (!found && tree_next(&it, &remote) == RC_OK) {
+		struct slice csi = res_member(&remote, S("csi")), canon;
+		enum ident_kind kind;
+		enum ident_form form;
+
+		if (remote.h.et <= x->now || csi.n < 2)
+			continue;
+		csi = slice_of(csi.p + 1, csi.n - 2); /* no character of a CSE-ID is escaped in JSON */
+		found = ident_parse(&a, &x->core->home, csi, &kind, &form, &canon) == RC_OK && slice_eq(canon, id);
+		arena_reset(&a);
+	}
+	tree_end(&it);
+	return found;
+}
+
+/* The CSE that an Originator (canonical) is, or that gave it its C-type AE-ID. An S-type AE-ID may be spelt like a CSE-ID. */
+static struct slice cse_of(const struct req_work *w)
+{
+	struct slice id = w->who;
+
+	if (w->who_kind != ID_AE_C)
+		return id;
+	while (id.n && id.p[id.n - 1] != '/')
+		id.n--;
+	id.n -= id.n > 0;
+	return id;
+}
+
+/* From an AE, From is one of the identities that were proven. Authenticated is who is registered as well (TS-0003 7.1.2). */
+static enum reeve_rc check_association_ae(struct exec *x, struct req *r)
+{
+	struct req_work *w = r->work;
+	struct res ae;
+
+	if (w->who_form != ID_STEM)
+		return req_refuse(r, 4000, "From of an AE is its AE-ID-Stem, without a CSE-ID");
+	for (size_t i = 0; i < r->peer.n_ae_ids; i++)
+		if (slice_eq(r->peer.ae_ids[i], w->who)) {
+			w->facts.authenticated = tree_stem(x->tx, r->fr, &ae) == RC_OK && ae.h.et > x->now;
+			return RC_OK;
+		}
+	return req_refuse(r, 4106, "From is not among the AE-IDs of this security association");
+}
+
+/* A CSE speaks for itself, and passes on what others ask: those below it, or reachable through it. For whom another CSE registered here would speak,
+ * or what only an AE's own Registrar may hear (a bare C-type stem), it cannot pass on. */
+static enum reeve_rc check_association_cse(struct exec *x, struct req *r)
+{
+	struct req_work *w = r->work;
+	struct slice cse = cse_of(w);
+
+	if (slice_eq(w->who, r->peer.cse_id)) {
+		w->facts.authenticated = true;
+		return RC_OK;
+	}
+	if (slice_eq(w->who, x->core->home.abs))
+		return req_refuse(r, 4106, "From is the identifier of this CSE");
+	if (w->who_kind == ID_AE_C && w->who_form == ID_STEM)
+		return req_refuse(r, 4106, "From of an AE that is registered elsewhere has the CSE-ID of its Registrar before the stem");
+	if (!slice_eq(cse, r->peer.cse_id) && registree_cse(x, cse))
+		return req_refuse(r, 4106, "From belongs to another CSE that is registered here");
+	return RC_OK;
+}
+
+/* Inside a security association (authorization.md 1.2, steps 3 to 5; TS-0004 7.3.2.1). */
+static enum reeve_rc check_association(struct exec *x, struct req *r)
+{
+	return r->peer.cse_id.n ? check_association_cse(x, r) : check_association_ae(x, r);
+}
+
+static enum reeve_rc check_plain(struct exec *x, struct req *r)
+{
+	const struct config *cfg = x->core->cfg;
+	struct req_work *w = r->work;
+	struct res ae;
+	struct slice stem = r->fr;
+	bool home = w->who_kind == ID_AE_S;
+
+	if (slice_eq(w->who, x->core->home.abs))
+		return req_refuse(r, 4107, "From is the identifier of this CSE");
+	if (w->who_kind == ID_CSE)
+		return cfg->http.open ? RC_OK : req_refuse(r, 4107, "a CSE needs a security association");
+	if (w->who_form != ID_STEM) {
+		if (w->who_kind == ID_AE_C && slice_starts(w->who, x->core->home.abs) && w->who.n > x->core->home.abs.n &&
+		    w->who.p[x->core->home.abs.n] == '/')
+			home = true;
+		while (slice_find(stem, '/') >= 0)
+			stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
+		if (home && tree_stem(x->tx, stem, &ae) == RC_OK)
+			return req_refuse(r, 4000, "From of an AE registered here is its AE-ID-Stem (%.*s)", SF(stem));
+		return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+	}
+	if (tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.et > x->now) {
+		w->facts.authenticated = cfg->local_authenticated;
+		return RC_OK;
+	}
+	return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+}
+
+enum reeve_rc check_originator(struct exec *x, struct req *r)
+{
+	struct req_work *w = work_of(x->core, r);
+	bool registering = r->op == OP_CREATE && r->ty == TYPE_AE;
+
+	if (!w)
+		return RC_REFUSED;
+	if (check_times(r, w) != RC_OK)
+		return RC_REFUSED;
+	if (w->internal) {
+		w->who = x->core->home.abs;
+		w->who_kind = ID_CSE;
+		return fill_facts(x, r);
+	}
+	if (!r->fr.n && !registering)
+		return req_refuse(r, 4000, "From is missing");
+	if (registering && !(r->peer.association && ident_stem(r->fr)))
+		return fill_facts(x, r); /* the type's hook looks at From */
+	if (ident_parse(&r->arena, &x->core->home, r->fr, &w->who_kind, &w->who_form, &w->who) != RC_OK)
+		return req_refuse(r, 5000, "out of memory");
+	if (w->who_kind == ID_NONE || w->who_kind == ID_SP)
+		return req_refuse(r, 4000, "From is neither an AE-ID nor a CSE-ID");
+	fill_facts(x, r);
+	return r->peer.association ? check_association(x, r) : check_plain(x, r);
+}
