@@ -357,14 +357,16 @@ enum reeve_rc nonblocking_finish(struct exec *x, struct req *r)
 
 /* --- hooks --- */
 
+/* The policy made with a <request> goes with it. It has the ordinal before; what acpi says now does not matter, for the
+ * Originator may have pointed that anywhere. */
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
 	struct res acp;
+	enum reeve_rc rc = tree_get(x->tx, (struct res_key){ res->key.parent, res->key.n - 1 }, &acp);
 
-	/* the policy made with it goes with it */
-	if (res->h.n_acps == 1 && tree_get(x->tx, res_acp(res, 0), &acp) == RC_OK && acp.h.ty == 1 && slice_eq(acp.creator, x->core->home.abs))
-		return exec_delete(x, &acp, true);
-	return RC_OK;
+	if (rc != RC_OK || acp.h.ty != 1 || !slice_eq(acp.creator, x->core->home.abs))
+		return rc == RC_NOTFOUND ? RC_OK : rc;
+	return exec_delete(x, &acp, true);
 }
 
 const struct type_hooks type_request = { .ty = 17, .removing = removing };

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bugs a review found, one test each: it failed before the bug was mended."""
+
+import socket
+import threading
+
+import pytest
+
+from harness import Entity, Receiver, Server, allow, now, rule, stamp, unique, wait_until
+from harness.raw import Raw, message
+
+
+def reference(r):
+    assert r.rsc in (1001, 1002), r
+    return r.content["m2m:uri"]
+
+
+# --- <request>
+
+def test_request_takes_only_its_own_policy_along(new_server):
+    """The Originator may point acpi of his <request> at any policy: when the <request> expires, that one must stay"""
+    s = new_server()
+    a = s.register()
+    uri = reference(a.create(a.at, 3, {"rn": "c"}, query={"rt": 1, "rp": 3000}))
+    own = a.retrieve(uri)["acpi"]
+    base = a.retrieve(s.base)["acpi"]
+    a.update(uri, 17, {"acpi": base}).expect(2004)
+    wait_until(lambda: a.retrieve(uri).rsc == 4004, timeout=20)
+    a.retrieve(s.base).expect(2000)
+    assert s.admin().retrieve(base[0]).expect(2000)["rn"] == "acp-base"
+    wait_until(lambda: a.retrieve(own[0]).rsc == 4004, timeout=20)
