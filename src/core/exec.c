@@ -98,6 +98,8 @@ enum reeve_rc exec_resolve(struct exec *x, struct req *r, struct target *t)
 {
 	switch (exec_lookup(x, r->to, t)) {
 	case RC_OK:
+		if (t->attr.p && r->op != OP_RETRIEVE) /* it must not stand for the whole resource */
+			return req_refuse(r, 4000, "To: a single attribute (#) can be retrieved only");
 		return RC_OK;
 	case RC_NOTFOUND:
 		return req_refuse(r, 4004, "no resource at \"%.*s\"", SF(r->to));

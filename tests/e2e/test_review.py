@@ -29,3 +29,16 @@ def test_request_takes_only_its_own_policy_along(new_server):
     a.retrieve(s.base).expect(2000)
     assert s.admin().retrieve(base[0]).expect(2000)["rn"] == "acp-base"
     wait_until(lambda: a.retrieve(own[0]).rsc == 4004, timeout=20)
+
+
+# --- addresses
+
+def test_attribute_address_is_for_retrieve_only(ae):
+    """To with "#attribute" does not stand for the whole resource"""
+    cnt = ae.container(lbl=["x"])
+    ae.delete(cnt + "#lbl").expect(4000)
+    ae.update(cnt + "#lbl", 3, {"lbl": ["y"]}).expect(4000)
+    ae.create(cnt + "#lbl", 4, {"con": "x"}).expect(4000)
+    r = ae.retrieve(cnt).expect(2000)
+    assert r["lbl"] == ["x"] and r["cni"] == 0
+    assert ae.retrieve(cnt + "#lbl").expect(2000)["lbl"] == ["x"]
