@@ -331,6 +331,8 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 	r->work->checked = true;
 	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request)
 		return about_request(x, r) ? req_refuse(r, 4000, "a <request> is accessed with blocking requests") : RC_BUSY;
+	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
+		return req_refuse(r, 4008, "rqet: the request expired before its oet");
 	if (r->work->oet > x->now)
 		return RC_LIMIT;
 	if (r->work->has_request && r->op != OP_NOTIFY)
@@ -342,8 +344,7 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 
 static void again(struct core *c, struct req *r)
 {
-	r->work->oet = 1; /* its time has come */
-	core_submit(c, r);
+	core_submit(c, r); /* its time has come: oet, or rqet */
 }
 
 void core_submit(struct core *c, struct req *r)

@@ -42,3 +42,13 @@ def test_attribute_address_is_for_retrieve_only(ae):
     r = ae.retrieve(cnt).expect(2000)
     assert r["lbl"] == ["x"] and r["cni"] == 0
     assert ae.retrieve(cnt + "#lbl").expect(2000)["lbl"] == ["x"]
+
+
+# --- waiting
+
+def test_expires_before_its_time(ae):
+    """rqet before oet: the request ends at rqet, not at oet (CORE-025)"""
+    end = stamp(12)
+    ae.create(ae.at, 3, {"rn": "never"}, headers={"X-M2M-RET": "1500", "X-M2M-OET": end}).expect(4008)
+    assert stamp() < end
+    ae.retrieve(ae.at + "/never").expect(4004)
