@@ -24,6 +24,7 @@ enum reeve_rc {
 	RC_FULL,        /* no room left in the store or on the disk */
 	RC_VERSION,     /* stored data is of a version this program does not read */
 	RC_BUSY,        /* in use by another process */
+	RC_UNDO,        /* as RC_REFUSED, and something was changed before: it must be taken back */
 };
 
 /* Name of a code for logs, e.g. "limit"; never NULL. */

@@ -198,7 +198,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 		rc = exec_request(&mine, r);
 	if (rc == RC_AGAIN)
 		rc = req_refuse(r, 5001, "this operation is not possible here");
-	if (rc == RC_FULL || rc == RC_IO)
+	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
 	return r->work->has_request ? nonblocking_finish(&mine, r) : RC_OK;
 }
@@ -208,13 +208,16 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 	struct req *r = ((struct req_work *)j)->r;
 	struct core *c = r->work->core;
 
-	if (rc != RC_OK) {
+	if (rc != RC_OK && (rc != RC_UNDO || r->rsc < 4000)) {
 		r->rsc = 0;
 		buf_clear(&r->out);
 		req_refuse(r, 5000, "nothing was changed: the store could not be written (%s: %s)", rc_name(rc), st_why(c->store));
 	}
-	if (r->work->has_request)
-		r->work->has_request = false;
+	if (rc != RC_OK && r->work->has_request) { /* its <request> was taken back along with it, or could not hold the result */
+		answer(c, r);
+		return;
+	}
+	r->work->has_request = false;
 	if (!r->rsc)
 		r->rsc = 5000;
 	answer_here(c, r);

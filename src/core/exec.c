@@ -215,11 +215,13 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 
 enum reeve_rc exec_request(struct exec *x, struct req *r)
 {
+	uint64_t changes = st_changes(x->tx);
 	struct target t;
-	enum reeve_rc rc;
+	enum reeve_rc rc, told;
 
 	if (!work_of(x->core, r))
 		return RC_REFUSED;
+	r->work->keeps = false;
 	if (r->work->rqet && r->work->rqet <= x->now)
 		return req_refuse(r, 4008, "the request expired before it was executed");
 	if ((rc = exec_resolve(x, r, &t)) != RC_OK)
@@ -227,7 +229,7 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 	if (t.virt != VIRT_FOPT && (rc = fanout_check_gid(x, r, &t)) != RC_OK) /* fopt does it after its access decision */
 		return rc;
 	rc = operate(x, r, &t);
-	if (rc == RC_FULL || rc == RC_IO)
+	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
 	if (rc == RC_NOMEM || rc == RC_LIMIT)
 		rc = req_refuse(r, 5000, "the request needs more memory than this CSE allows");
@@ -237,10 +239,14 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 		metrics_inc(&x->core->metrics, limit_response);
 		rc = req_refuse(r, 5000, "the answer is larger than limits.response");
 	}
-	if (!x->write)
+	if (!x->write) {
 		notify_retrieved(x, &t.res, r);
-	else if (rc != RC_AGAIN && t.res.h.n_subs && notify_operation(x, &t.res, r) != RC_OK)
-		return RC_IO;
+		return rc;
+	}
+	if (r->rsc >= 4000 && !r->work->keeps && st_changes(x->tx) != changes)
+		return RC_UNDO;
+	if (rc != RC_AGAIN && t.res.h.n_subs && (told = notify_operation(x, &t.res, r)) != RC_OK)
+		return told == RC_FULL ? told : RC_IO;
 	return rc;
 }
 

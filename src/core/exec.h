@@ -59,7 +59,8 @@ enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *targe
 /* The decision told instead of taken: its story as JSON (authz/decisions.h). A rule of the resource type itself is told as its ground. */
 void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted);
 
-/* Steps 6.2 to 6.7. The answer is in r afterwards (r->rsc != 0), whatever the return code. RC_FULL, RC_IO: the transaction is lost. */
+/* Steps 6.2 to 6.7. The answer is in r afterwards (r->rsc != 0), whatever the return code. RC_FULL, RC_IO: the transaction is lost.
+ * RC_UNDO: r is refused after something was changed, and the transaction must not be committed. */
 enum reeve_rc exec_request(struct exec *x, struct req *r);
 
 /* Remove target and its subtree with every consequence (events, hooks, indices). Writer only. quiet: no "delete of child"

@@ -342,6 +342,10 @@ static enum reeve_rc run(struct fan *f, const struct group_member *m)
 	f->x->depth--;
 	if (rc == RC_AGAIN)
 		rc = req_refuse(s, 5001, "this operation is not possible through a group");
+	if (rc == RC_UNDO) {
+		f->r->rsc = 0;
+		req_refuse(f->r, 5000, "nothing was changed: the request to %.*s failed half way: %.*s", SF(m->id), SF(s->dbg));
+	}
 	if (!s->rsc && rc != RC_FULL && rc != RC_IO)
 		rc = req_refuse(s, 5000, "the request ended without an answer");
 	return rc;
@@ -398,7 +402,7 @@ static enum reeve_rc drop_members(struct fan *f)
 	f->x->internal = true;
 	rc = exec_request(f->x, s);
 	f->x->internal = internal;
-	return rc == RC_FULL || rc == RC_IO ? rc : RC_OK; /* the group may be gone itself */
+	return rc == RC_FULL || rc == RC_IO || rc == RC_UNDO ? rc : RC_OK; /* the group may be gone itself */
 }
 
 /* --- the whole --- */
@@ -420,7 +424,7 @@ static enum reeve_rc fan_out(struct fan *f)
 			return rc;
 		f->sub->out.max = b->n + RSP_OVERHEAD < ceiling ? ceiling - b->n - RSP_OVERHEAD : 0;
 		rc = run(f, m);
-		if (rc == RC_FULL || rc == RC_IO)
+		if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 			return rc;
 		m->gone = f->r->op == OP_DELETE && f->sub->rsc == 2002 && m->found && !m->t.virt && !m->t.attr.p && !f->t->rest.p &&
 			  !f->t->attr.p;

@@ -426,6 +426,7 @@ enum reeve_rc notify_target_leaves(struct exec *x, struct req *r, const struct r
 		return req_refuse(r, 4103, "the notificationTargetPolicy does not let this target leave");
 	if (l.action == 4) { /* core.md X11: TS-0004's reading */
 		rc = inform(x, r, sub, &l);
+		r->work->keeps = true;
 		return rc == RC_OK ? req_refuse(r, 4103, "the creator of the subscription was informed") : rc;
 	}
 	rc = notify_update_internal(x, sub, arena_printf(l.a, "{\"m2m:sub\":{\"nu\":%.*s}}", SF(l.nu)));

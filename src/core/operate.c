@@ -12,7 +12,7 @@ static bool rcn_is(const struct req *r, int def, int value)
 
 static enum reeve_rc store_failed(struct exec *x, struct req *r, enum reeve_rc rc)
 {
-	if (rc == RC_FULL || rc == RC_IO || r->rsc)
+	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO || r->rsc)
 		return rc;
 	return req_refuse(r, 5000, "the store refused the change (%s)", rc_name(rc));
 }
@@ -394,6 +394,10 @@ enum reeve_rc op_delete(struct exec *x, struct req *r, const struct target *t)
 		res_render_rooted(&r->out, &t->res);
 	else if (rcn >= 4 && (rc = children_render(x, r, &t->res, rcn)) != RC_OK)
 		return rc;
+	if (r->out.failed) { /* exec_request tells; nothing may be gone then */
+		r->rsc = 2002;
+		return RC_OK;
+	}
 	/* its operation monitors hear of it while they are there; what they enter may move the record */
 	if (t->res.h.n_subs &&
 	    ((rc = notify_operation(x, &t->res, r)) != RC_OK || (rc = tree_get(x->tx, t->res.key, &res)) != RC_OK))

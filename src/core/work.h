@@ -43,6 +43,7 @@ struct req_work {
 	bool preluded;            /* notify_prelude let it pass */
 	bool awaited;             /* waited for an instance already (notify_await.c) */
 	bool resumed;
+	bool keeps;               /* refused, and what was written along with that is meant to stay */
 };
 
 /* The work of r, made on first use; NULL when the arena is full (5000 is recorded then). */

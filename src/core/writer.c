@@ -187,7 +187,7 @@ static enum reeve_rc run_job(struct write_job *j, struct exec *x)
 	metrics_inc(&x->core->metrics, written);
 	if (j->rc == RC_OK || j->rc == RC_REFUSED)
 		return RC_OK;
-	if (j->rc == RC_FULL || j->rc == RC_IO || st_changes(x->tx) != changes)
+	if (j->rc == RC_FULL || j->rc == RC_IO || j->rc == RC_UNDO || st_changes(x->tx) != changes)
 		return j->rc;
 	return RC_OK;
 }
@@ -234,6 +234,8 @@ static enum reeve_rc commit(struct writer *w, struct st_tx *tx)
 
 static void failed(struct writer *w, enum reeve_rc rc)
 {
+	if (rc == RC_UNDO) /* a matter of one request, not of the store */
+		return;
 	metrics_inc(&w->core->metrics, commit_failures);
 	if ((rc == RC_IO || rc == RC_FULL) && !atomic_exchange(&w->core->store_failed, true))
 		log_error("store", "cannot be written (%s): %s", rc_name(rc), st_why(w->core->store));

@@ -52,3 +52,20 @@ def test_expires_before_its_time(ae):
     ae.create(ae.at, 3, {"rn": "never"}, headers={"X-M2M-RET": "1500", "X-M2M-OET": end}).expect(4008)
     assert stamp() < end
     ae.retrieve(ae.at + "/never").expect(4004)
+
+
+# --- what is refused has not happened
+
+def test_refused_for_its_answer(new_server):
+    """An answer that does not fit limits.response: 5000, and nothing was created or changed"""
+    s = new_server({"limits.response": 4096})
+    a = s.register()
+    big = ["l" * 3000, "m" * 3000]
+    a.create(a.at, 3, {"rn": "big", "lbl": big}).expect(5000)
+    a.retrieve(a.at + "/big").expect(4004)
+    cnt = a.container()
+    a.update(cnt, 3, {"lbl": big}).expect(5000)
+    assert "lbl" not in a.retrieve(cnt).expect(2000)
+    a.create(a.at, 3, {"rn": "big", "lbl": big}, rcn=0).expect(2001)
+    a.delete(a.at + "/big", rcn=1).expect(5000)
+    assert a.retrieve(a.at + "/big#rn").expect(2000)["rn"] == "big"
