@@ -172,10 +172,24 @@ static enum reeve_rc refused_by_type(struct req *r, const struct target *t)
 	return RC_OK;
 }
 
+/* An Update of acpi is decided by the selfPrivileges of the policies linked now (AUTHZ-115). One that mixes acpi with
+ * others will be refused, but not to somebody who has neither right. */
+static enum reeve_rc authorize(struct exec *x, struct req *r, const struct res *target)
+{
+	bool acpi = false;
+
+	for (size_t i = 0; r->op == OP_UPDATE && i < r->work->n_attrs; i++)
+		acpi |= slice_eq(slice_str(r->work->attrs[i].a->sn), S("acpi"));
+	if (!acpi)
+		return exec_authorize(x, r, target, acop_of(r->op), (int32_t)(r->op == OP_CREATE ? r->ty : 0));
+	if (r->work->n_attrs > 1 && exec_permitted(x, r, target, ACOP_UPDATE, 0))
+		return RC_OK;
+	return exec_authorize_self(x, r, target);
+}
+
 static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 {
 	const struct type_hooks *hooks = type_hooks(t->res.h.ty);
-	bool acpi_only = false;
 	enum reeve_rc rc;
 
 	if (t->virt)
@@ -188,12 +202,9 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 		return req_refuse(r, 5001, "IPE on-demand discovery is not implemented");
 	if (r->op == OP_CREATE && r->ty == 2)
 		return op_create(x, r, t); /* registration: no access decision (TS-0004 7.4.5.2) */
-	if (r->op == OP_UPDATE)
-		for (size_t i = 0; i < r->work->n_attrs; i++)
-			acpi_only |= slice_eq(slice_str(r->work->attrs[i].a->sn), S("acpi"));
 	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)
 		return rc;
-	if (!acpi_only && (rc = exec_authorize(x, r, &t->res, acop_of(r->op), (int32_t)(r->op == OP_CREATE ? r->ty : 0))) != RC_OK)
+	if ((rc = authorize(x, r, &t->res)) != RC_OK)
 		return rc;
 	if (hooks && hooks->access && r->op >= OP_RETRIEVE && r->op <= OP_DELETE && (rc = hooks->access(x, r, &t->res)) != RC_OK)
 		return rc;

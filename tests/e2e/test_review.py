@@ -69,3 +69,13 @@ def test_refused_for_its_answer(new_server):
     a.create(a.at, 3, {"rn": "big", "lbl": big}, rcn=0).expect(2001)
     a.delete(a.at + "/big", rcn=1).expect(5000)
     assert a.retrieve(a.at + "/big#rn").expect(2000)["rn"] == "big"
+
+
+# --- access
+
+def test_acpi_update_tells_nothing(ae, other):
+    """AUTHZ-115: without the right, 4103 comes before what the content would be told"""
+    cnt = ae.container()
+    other.update(cnt, 3, {"acpi": ["nowhere"]}).expect(4103)
+    other.update(cnt, 9, {"acpi": ["nowhere"]}).expect(4103)
+    other.update(cnt, 3, {"acpi": ["nowhere"], "lbl": ["x"]}).expect(4103)
