@@ -206,17 +206,25 @@ enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *ta
 	return denied(x, r, target, &g);
 }
 
+static bool permitted_self(struct exec *x, struct req *r, const struct res *target, struct governing *g)
+{
+	governing(x, target, g);
+	g->part = POLICY_PVS;
+	if (!g->default_policy)
+		g->ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
+	return x->internal || r->work->internal || decide(x, r, target, g, ACOP_UPDATE, 0);
+}
+
+bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target)
+{
+	struct governing g;
+	return permitted_self(x, r, target, &g);
+}
+
 enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target)
 {
 	struct governing g;
-
-	if (x->internal || r->work->internal)
-		return RC_OK;
-	governing(x, target, &g);
-	g.part = POLICY_PVS;
-	if (!g.default_policy)
-		g.ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
-	return decide(x, r, target, &g, ACOP_UPDATE, 0) ? RC_OK : denied(x, r, target, &g);
+	return permitted_self(x, r, target, &g) ? RC_OK : denied(x, r, target, &g);
 }
 
 void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted)

@@ -53,6 +53,7 @@ bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, s
 		       int32_t child_ty);
 /* Update of accessControlPolicyIDs: decided by the selfPrivileges of the policies linked now (TS-0001 9.6.1.3.2). */
 REEVE_MUST_CHECK enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target);
+bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target);
 /* Record 4103 for r with a decision id, after a decision said no. */
 enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 

@@ -282,7 +282,6 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->content_why = from->content_why;
 	to->internal = from->internal;
 	to->checked = true;
-	to->preluded = true;
 }
 
 /* The original request again, addressed to a member. What was parsed and checked of it is taken over. */

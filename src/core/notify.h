@@ -33,6 +33,9 @@ extern const struct type_hooks type_schedule, type_notification_target_mgmt_poli
  * Runs on the hub, with a snapshot in x. */
 enum reeve_rc notify_prelude(struct exec *x, struct req *r, const struct target *t);
 
+/* In the writer: does an Update of res that nobody was asked about touch what a blocking subscription guards? */
+bool notify_blocks(struct exec *x, const struct req *r, const struct res *at);
+
 /* Has a permitted Retrieve of res to wait for an instance (CORE-153)? Then it goes to the hub, to notify_await, which ends with core_resume. Of t only
  * the key is used. */
 bool notify_awaits(struct exec *x, const struct req *r, const struct res *res);

@@ -102,13 +102,32 @@ static bool compose(struct req *r, const struct sub *s, struct slice *target, st
 	return target->p && pc->p;
 }
 
+/* The request came through a group, or the subscription is younger than the look at it: it cannot be asked now. */
+bool notify_blocks(struct exec *x, const struct req *r, const struct res *at)
+{
+	struct sub_list *l;
+	bool yes = false;
+
+	if (x->internal || r->work->internal || r->work->preluded || !at->h.n_subs)
+		return false;
+	if (sub_list_get(notifier_cache(x->core->notifier), x, at->key.n, &l) != RC_OK)
+		return true;
+	for (size_t i = 0; !yes && i < l->n; i++)
+		yes = l->v[i].events & 1u << NE_BLOCKING_UPDATE && l->v[i].et > x->now && touches(r, &l->v[i]);
+	sub_list_put(l);
+	return yes;
+}
+
 /* Is r a permitted Update that a blocking subscription of `at` wants to hear of? */
 static bool must_ask(struct exec *x, struct req *r, const struct res *at, struct slice *target, struct slice *pc)
 {
 	struct sub_list *l;
-	bool ask = false;
+	bool ask = false, acpi = false;
 
-	if (r->op != OP_UPDATE || r->work->content_rsc || !r->pc.p || !at->h.n_subs || !exec_permitted(x, r, at, ACOP_UPDATE, 0) ||
+	for (size_t i = 0; i < r->work->n_attrs; i++)
+		acpi |= slice_eq(slice_str(r->work->attrs[i].a->sn), S("acpi"));
+	if (r->op != OP_UPDATE || r->work->content_rsc || !r->pc.p || !at->h.n_subs ||
+	    !(acpi ? exec_permitted_self(x, r, at) : exec_permitted(x, r, at, ACOP_UPDATE, 0)) ||
 	    sub_list_get(NULL, x, at->key.n, &l) != RC_OK)
 		return false;
 	for (size_t i = 0; !ask && i < l->n; i++)

@@ -79,3 +79,38 @@ def test_acpi_update_tells_nothing(ae, other):
     other.update(cnt, 3, {"acpi": ["nowhere"]}).expect(4103)
     other.update(cnt, 9, {"acpi": ["nowhere"]}).expect(4103)
     other.update(cnt, 3, {"acpi": ["nowhere"], "lbl": ["x"]}).expect(4103)
+
+
+def test_blocking_subscription_holds_for_groups(server, receiver):
+    """CORE-171: an Update that comes through a fanOutPoint does not pass a blocking subscription by"""
+    receiver.answer = lambda got: 2000 if "vrq" in (got.content or {}).get("m2m:sgn", {}) else 4103
+    watcher = server.register(rr=True, poa=[receiver.url])
+    a = server.register()
+    policy, ri = watcher.policy([rule([watcher.origin], 63), rule([a.origin, server.cse_id], 16)])
+    watcher.update(watcher.at, 2, {"acpi": [ri]}).expect(2004)
+    cnt = a.container()
+    a.create(cnt, 23, {"rn": "block", "nu": [watcher.origin], "enc": {"net": [7]}}).expect(2001)
+    a.update(cnt, 3, {"lbl": ["direct"]}).expect(4127)
+    grp = a.made(a.at, 9, {"mnm": 3, "mid": [cnt]})
+    r = a.update(grp + "/fopt", 3, {"lbl": ["through"]}).expect(2000)
+    assert r["m2m:rsp"][0]["rsc"] // 1000 in (4, 5), r
+    assert "lbl" not in a.retrieve(cnt).expect(2000)
+    _, loose = a.policy([rule([a.origin], 3)])  # no right but to change acpi
+    a.update(cnt, 3, {"acpi": [loose]}).expect(4127)
+    assert "acpi" not in a.retrieve(cnt).expect(2000)
+
+
+def test_blocking_subscription_holds_for_policies(server, receiver):
+    """CORE-171: whoever may change acpi by selfPrivileges alone is asked about as well"""
+    answers = [2000]
+    receiver.answer = lambda got: answers[-1]
+    watcher = server.register(rr=True, poa=[receiver.url])
+    a, keeper = server.register(), server.register()
+    _, ri = watcher.policy([rule([watcher.origin], 63), rule([a.origin, server.cse_id], 16)])
+    watcher.update(watcher.at, 2, {"acpi": [ri]}).expect(2004)
+    _, loose = a.policy([rule([a.origin], 63)], [rule([keeper.origin], 4)])
+    cnt = a.container(acpi=[loose])
+    a.create(cnt, 23, {"rn": "block", "nu": [watcher.origin], "enc": {"net": [7]}}).expect(2001)
+    answers.append(4005)
+    keeper.update(cnt, 3, {"acpi": [ri]}).expect(4127)
+    assert a.retrieve(cnt)["acpi"] == [loose]
