@@ -11,7 +11,7 @@ help:
 	@echo 'make             build build/reeve'
 	@echo 'make run         install what is missing, build, start reeve up (data in $$REEVE_DATA, by default build/data)'
 	@echo 'make test        all tests; the last line is "N passed, N failed"'
-	@echo 'make bench       measure, beside yardsticks; writes build/bench.json'
+	@echo 'make bench       measure, beside yardsticks; writes build/bench.json and README.md'
 	@echo 'make soak        the long tests: ten million requests, a thousand kills'
 	@echo 'make conformance count the requirements that tests prove; writes docs/conformance.md'
 	@echo 'make check-style style, licence lines and layers'
@@ -31,7 +31,9 @@ test:
 
 bench:
 	@tools/deps.sh bench
-	@exec /usr/bin/python3 bench/run.py
+	@tools/build.sh build
+	@/usr/bin/python3 bench/run.py
+	@/usr/bin/python3 tools/bench_readme.py
 
 soak:
 	@tools/deps.sh test

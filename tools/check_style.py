@@ -32,7 +32,7 @@ def files():
     out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in sorted(out.stdout.splitlines()):
         path = ROOT / name
-        if path.is_file() and path.suffix in TEXT and not name.startswith(("docs/requirements/", "model/")):
+        if path.is_file() and path.suffix in TEXT and not name.startswith(("docs/requirements/", "model/", "fuzz/corpus/")):
             yield name, path
 
 

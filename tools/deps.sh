@@ -12,12 +12,12 @@ set -eu
 
 run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev curl ca-certificates"
 test="libcmocka-dev clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 mandoc"
-bench="linux-perf"
+bench="wrk"
 
 case "${1:-}" in
 run) want=$run; optional= ;;
 test) want="$run $test"; optional= ;;
-bench) want="$run"; optional=$bench ;;
+bench) want="$run $bench"; optional= ;;
 list)
 	printf 'run: %s\ntest: %s\nbench: %s\n' "$run" "$test" "$bench"
 	exit 0

@@ -2,6 +2,7 @@
 """`reeve up` as a newcomer meets it: the printed tour, typed as printed; Ctrl-C; the second start."""
 import http.server
 import json
+import pathlib
 import re
 import signal
 import socket
@@ -117,6 +118,15 @@ def test_tour_works_as_printed(up, tmp_path):
     again = up()
     assert paste(again.steps()[4]) == {"m2m:uril": ["cse/tour/temperature"]}
     again.interrupt()
+
+
+def test_readme_shows_the_tour_as_printed(up):
+    u = up()
+    port = re.search(r"http://127\.0\.0\.1:(\d+)/cse", u.text).group(1)
+    readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for title, command in zip(re.findall(r"^# \d\. .*$", u.text, re.M), u.steps()):
+        assert f"{title}\n$ {command.replace(port, '8080')}\n" in readme
+    u.interrupt()
 
 
 def test_second_process_on_the_same_data(up, tmp_path):
