@@ -28,7 +28,8 @@ bool ident_app(struct slice s);    /* R..., r... or N... with something behind *
 REEVE_MUST_CHECK enum reeve_rc ident_parse(struct arena *a, const struct ident_home *home, struct slice s,
 					   enum ident_kind *kind, enum ident_form *form, struct slice *canon);
 
-/* Where a To address leads (TS-0004 7.3.3.8; core.md 1.3). *local: CSE-relative part when here; *cse: canonical id of the Hosting CSE when not. */
+/* Where a To address leads (TS-0004 7.3.3.8; core.md 1.3). *local: CSE-relative part when here; *cse: canonical id of the
+ * Hosting CSE when not. */
 enum ident_where { WHERE_HERE, WHERE_TRANSIT, WHERE_BAD };
 enum ident_where ident_route(struct arena *a, const struct ident_home *home, struct slice to, struct slice *local, struct slice *cse);
 

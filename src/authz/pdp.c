@@ -8,7 +8,8 @@
 #include <endian.h>
 #include <math.h>
 
-/* One decision is thousands of tests of a few instructions each: the compiler's own choice of what to inline costs a third more (bench_pdp). */
+/* One decision is thousands of tests of a few instructions each: the compiler's own choice of what to inline costs a third
+ * more (bench_pdp). */
 #define HOT static inline __attribute__((always_inline))
 
 /* slice_eq without a call: most identifiers are shorter than four words. */

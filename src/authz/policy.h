@@ -21,7 +21,8 @@ struct policy_options {
 REEVE_MUST_CHECK enum reeve_rc policy_check(const struct policy_options *o, const struct json *j, uint32_t i, struct arena *a,
 					    struct slice *why);
 
-/* Canonical ids of the members of the group `id` (an acor entry that may be one): fills *ids from arena; RC_NOTFOUND when id is no local group. */
+/* Canonical ids of the members of the group `id` (an acor entry that may be one): fills *ids from arena; RC_NOTFOUND when id
+ * is no local group. */
 typedef enum reeve_rc (*policy_group)(void *ctx, struct slice id, struct arena *a, struct slice **ids, size_t *n);
 
 /* Compile pv and pvs ({"acr":[...]} as JSON text). `name` is what explain shows. The policy owns its memory. */

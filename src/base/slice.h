@@ -60,7 +60,8 @@ static inline ptrdiff_t slice_find(struct slice s, char c)
  * nothing does, so that an empty last part is still seen). */
 struct slice slice_cut(struct slice *rest, char sep);
 
-/* Bytes of the well-formed UTF-8 character at the start of s (RFC 3629: shortest form, no surrogates, up to U+10FFFF); 0 when there is none. */
+/* Bytes of the well-formed UTF-8 character at the start of s (RFC 3629: shortest form, no surrogates, up to U+10FFFF); 0 when
+ * there is none. */
 size_t slice_utf8_char(struct slice s);
 /* All of s is well-formed UTF-8. */
 bool slice_utf8(struct slice s);

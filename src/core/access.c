@@ -227,7 +227,8 @@ enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct re
 	return permitted_self(x, r, target, &g) ? RC_OK : denied(x, r, target, &g);
 }
 
-void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted)
+void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json,
+		  bool *permitted)
 {
 	const struct type_hooks *hooks = type_hooks(target->h.ty);
 	enum reeve_rc rc = hooks && hooks->decide ? hooks->decide(x, r, target, bit) : RC_AGAIN;

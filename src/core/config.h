@@ -50,7 +50,8 @@ struct config {
 	unsigned threads;           /* loop threads; 0: one per core */
 	/* access */
 	struct slice admin;         /* Originator with all rights on the base policy; empty: none */
-	struct { unsigned registree, everyone; bool create_all; } base; /* acop of registered AEs and of all on <CSEBase>; registrees may create under it */
+	/* acop of registered AEs and of all on <CSEBase>; registrees may create under it */
+	struct { unsigned registree, everyone; bool create_all; } base;
 	struct config_list allow_ae, deny_ae, allow_app, deny_app, allow_cse, deny_cse; /* patterns with '*' */
 	bool domain_wildcards;
 	const char *countries;      /* file: CIDR,CC per line; NULL */

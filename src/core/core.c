@@ -88,7 +88,8 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 static struct rec_head head(int ty, usec now)
 {
 	usec t = now - now % USEC_S;
-	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = ty == 5 ? USEC_NEVER : TIMESTAMP_MOST, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
+	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = ty == 5 ? USEC_NEVER : TIMESTAMP_MOST,
+				  .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
 }
 
 /* Write or rewrite one provisioned resource; untouched when nothing differs. */
@@ -127,8 +128,8 @@ static enum reeve_rc provision_all(struct core *c, struct st_tx *tx, struct tree
 	if (rc != RC_OK && !fresh)
 		return rc;
 	if (!fresh && (!slice_eq(res_rn(&root), c->home.base_name) || !slice_eq(res_ri(&root), slice_skip(c->home.cse_id, 1)))) {
-		snprintf(why, 256, "the store belongs to CSE-ID /%.*s with base name %.*s; change the configuration back or use another folder",
-			 SF(res_ri(&root)), SF(res_rn(&root)));
+		snprintf(why, 256, "the store belongs to CSE-ID /%.*s with base name %.*s; change the configuration back or use "
+			 "another folder", SF(res_ri(&root)), SF(res_rn(&root)));
 		return RC_INVALID;
 	}
 	buf_init(&attrs, 65536);

@@ -31,7 +31,8 @@ REEVE_MUST_CHECK enum reeve_rc draft_json(const struct draft *d, struct slice sn
 bool draft_u64(const struct draft *d, struct slice sn, uint64_t *out);
 bool draft_bool(const struct draft *d, struct slice sn, bool *out);
 struct slice draft_string(const struct draft *d, struct slice sn); /* unescaped; p == NULL when absent or no string */
-/* Set or replace; raw must be compact JSON that lives in the arena (or is constant). False when memory is out or sn is no attribute of the type. */
+/* Set or replace; raw must be compact JSON that lives in the arena (or is constant). False when memory is out or sn is no
+ * attribute of the type. */
 bool draft_set(struct draft *d, struct slice sn, struct slice raw);
 void draft_remove(struct draft *d, struct slice sn);
 

@@ -48,7 +48,8 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 /* The same, recording 4103 with a decision id. */
 REEVE_MUST_CHECK enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
-/* The decision by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere grant nothing. */
+/* The decision by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere
+ * grant nothing. */
 bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
 		       int32_t child_ty);
 /* Update of accessControlPolicyIDs: decided by the selfPrivileges of the policies linked now (TS-0001 9.6.1.3.2). */
@@ -58,7 +59,8 @@ bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target
 enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
 /* The decision told instead of taken: its story as JSON (authz/decisions.h). A rule of the resource type itself is told as its ground. */
-void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json, bool *permitted);
+void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json,
+		  bool *permitted);
 
 /* Steps 6.2 to 6.7. The answer is in r afterwards (r->rsc != 0), whatever the return code. RC_FULL, RC_IO: the transaction is lost.
  * RC_UNDO: r is refused after something was changed, and the transaction must not be committed. */

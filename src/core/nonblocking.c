@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Non-blocking requests (TS-0004 7.3.2.2, 7.3.2.5, 7.4.12): <request>, acknowledgement, and the work behind it.
  *
- * The request that asked is answered as soon as its <request> is committed; a copy does the work on the hub and in the writer. A
- * change and its result in the <request> are one transaction, so a <request> that still says PENDING can always be cancelled by deleting it. */
+ * The request that asked is answered as soon as its <request> is committed; a copy does the work on the hub and in the
+ * writer. A change and its result in the <request> are one transaction, so a <request> that still says PENDING can always be
+ * cancelled by deleting it. */
 #include <stdlib.h>
 
 #include "core/hub.h"
@@ -167,7 +168,8 @@ static usec lifetime(struct exec *x, const struct req *r)
 /* Access for the Hosting CSE and the Originator only; the Originator may change that (TS-0004 7.3.2.2). */
 static enum reeve_rc make_policy(struct exec *x, const struct req *r, const struct res *base, usec et, struct res *out)
 {
-	struct res_new nw = { .h = { .ty = 1, .ct = x->now, .lt = x->now, .et = et, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX },
+	struct res_new nw = { .h = { .ty = 1, .ct = x->now, .lt = x->now, .et = et,
+				     .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX },
 			      .creator = x->core->home.abs };
 	enum reeve_rc rc;
 	struct buf b;

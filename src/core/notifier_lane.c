@@ -158,7 +158,10 @@ static void drop_old(struct lane *l, usec now, int rsc)
 	usec limit = l->feed->n->core->cfg->notify.give_up;
 
 	while (l->first && (l->first->unit->doomed || (limit > 0 && now - l->first->unit->released > limit)))
-		give_up(l, l->first->unit->doomed ? "the subscription is gone" : "it could not be delivered for too long (notify.give_up)", rsc);
+		give_up(l,
+			l->first->unit->doomed ? "the subscription is gone"
+					       : "it could not be delivered for too long (notify.give_up)",
+			rsc);
 }
 
 static void answered(struct outbound *o, int rsc, struct slice pc)

@@ -324,8 +324,8 @@ void notify_retrieved(struct exec *x, const struct res *at, const struct req *r)
 	if (!at->h.n_subs || x->internal || (r->work && r->work->awaited))
 		return;
 	interested(x, at, &monitor, &empty);
-	empty = empty && r->op == OP_RETRIEVE && at->h.ty == TYPE_CONTAINER && r->rsc < 4000 && r->has & HAS_RCN && (r->rcn == 4 || r->rcn == 8) &&
-		tree_latest(x->tx, at->key.n, x->now, &newest) == RC_NOTFOUND;
+	empty = empty && r->op == OP_RETRIEVE && at->h.ty == TYPE_CONTAINER && r->rsc < 4000 && r->has & HAS_RCN &&
+		(r->rcn == 4 || r->rcn == 8) && tree_latest(x->tx, at->key.n, x->now, &newest) == RC_NOTFOUND;
 	if (!monitor && !empty)
 		return;
 	if (!(s = calloc(1, sizeof(*s) + r->fr.n + who.n)))

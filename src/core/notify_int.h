@@ -114,7 +114,8 @@ struct alarms *notifier_alarms(struct notifier *n);
 struct polling *notifier_polling(struct notifier *n);
 struct holds *notifier_holds(struct notifier *n);
 
-/* An exec over the hub's own snapshot: hub_snapshot_begin ... hub_snapshot_end, never nested, nothing kept beyond. False: the store cannot be read. */
+/* An exec over the hub's own snapshot: hub_snapshot_begin ... hub_snapshot_end, never nested, nothing kept beyond. False: the
+ * store cannot be read. */
 bool hub_snapshot_begin(struct core *c, struct exec *x);
 void hub_snapshot_end(struct exec *x);
 

@@ -62,7 +62,9 @@ static void passed(struct outbound *o, int rsc, struct slice pc)
 	struct req *r = p->r;
 
 	if (rsc >= 4000) {
-		req_refuse(r, rsc, rsc == 5103 ? "the AE cannot be reached at any point of access" : "the AE answered with an error, or not in time");
+		req_refuse(r, rsc,
+			   rsc == 5103 ? "the AE cannot be reached at any point of access"
+				       : "the AE answered with an error, or not in time");
 	} else {
 		r->rsc = rsc;
 		if (pc.n)

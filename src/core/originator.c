@@ -104,8 +104,8 @@ static enum reeve_rc check_association_ae(struct exec *x, struct req *r)
 	return req_refuse(r, 4106, "From is not among the AE-IDs of this security association");
 }
 
-/* A CSE speaks for itself, and passes on what others ask: those below it, or reachable through it. For whom another CSE registered here would speak,
- * or what only an AE's own Registrar may hear (a bare C-type stem), it cannot pass on. */
+/* A CSE speaks for itself, and passes on what others ask: those below it, or reachable through it. For whom another CSE
+ * registered here would speak, or what only an AE's own Registrar may hear (a bare C-type stem), it cannot pass on. */
 static enum reeve_rc check_association_cse(struct exec *x, struct req *r)
 {
 	struct req_work *w = r->work;

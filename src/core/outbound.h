@@ -15,7 +15,8 @@ struct outbound {
 	enum serial serial;      /* SERIAL_NONE: by csz of the target or ct= of the URL, else JSON */
 	int ec;                  /* 0 none */
 	usec timeout;            /* span; 0: the configured one */
-	/* called once on the hub: rsc of the answer, 5103 when nobody could be reached, 4008 when nobody answered in time; answer's content or empty */
+	/* called once on the hub: rsc of the answer, 5103 when nobody could be reached, 4008 when nobody answered in time;
+	 * answer's content or empty */
 	void (*done)(struct outbound *o, int rsc, struct slice pc);
 	void *owner;
 };

@@ -9,7 +9,8 @@
 #include "core/exec.h"
 #include "core/types.h"
 
-/* Retrieve and Notify of pcu, on the hub. Both end with core_resume, Retrieve maybe later. Of t only the key of <pollingChannel> is used. */
+/* Retrieve and Notify of pcu, on the hub. Both end with core_resume, Retrieve maybe later. Of t only the key of
+ * <pollingChannel> is used. */
 void polling_retrieve(struct core *c, struct req *r, const struct target *t);
 void polling_notify(struct core *c, struct req *r, const struct target *t);
 

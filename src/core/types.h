@@ -11,7 +11,8 @@
 
 struct type_hooks {
 	int32_t ty;
-	/* Create (old == NULL) or Update: checks of the outcome beyond the model, completion of attributes. Nothing is stored yet. Writer. */
+	/* Create (old == NULL) or Update: checks of the outcome beyond the model, completion of attributes. Nothing is stored
+	 * yet. Writer. */
 	enum reeve_rc (*check)(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d);
 	/* Stored; consequences in the same transaction. For Update, `old` is a copy of the head and text before. */
 	enum reeve_rc (*created)(struct exec *x, struct req *r, const struct res *parent, const struct res *nw);
@@ -22,7 +23,8 @@ struct type_hooks {
 	enum reeve_rc (*access)(struct exec *x, struct req *r, const struct res *res);
 	/* Replaces the policy decision when it returns other than RC_AGAIN (pollingChannel, ...): RC_OK permitted, RC_REFUSED recorded. */
 	enum reeve_rc (*decide)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
-	/* The same decision without recording anything, for a resource among others in an answer (exec_permitted). A type has both or none. */
+	/* The same decision without recording anything, for a resource among others in an answer (exec_permitted). A type has
+	 * both or none. */
 	bool (*permitted)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
 };
 

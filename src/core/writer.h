@@ -17,8 +17,8 @@ struct writer;
 struct write_job {
 	struct loop_msg msg;      /* first: travels back as a message */
 	struct write_job *next;
-	/* In the writer's thread; may run twice (see above), so it starts from what it was given. With RC_OK or RC_REFUSED what it changed is
-	 * kept; with any other code it is taken back. RC_FULL, RC_IO and RC_UNDO spoil the transaction. */
+	/* In the writer's thread; may run twice (see above), so it starts from what it was given. With RC_OK or RC_REFUSED
+	 * what it changed is kept; with any other code it is taken back. RC_FULL, RC_IO and RC_UNDO spoil the transaction. */
 	enum reeve_rc (*run)(struct write_job *j, struct exec *x);
 	/* On `home` after the commit (or its failure). */
 	void (*done)(struct write_job *j, enum reeve_rc rc);

@@ -108,7 +108,8 @@ static int ask_root(struct ae *ae, struct slice address, struct slice *root)
 		fputs("  asked for its type first; if you may update it but not retrieve it, say --type\n", stderr);
 	} else {
 		s = arena_dup(&ae->memory, buf_view(&a.body));
-		if (!s.p || json_parse(&ae->memory, s, &json_default_limits, &j, &why_json) != RC_OK || j.n < 2 || json_kind(&j, 1) != J_STRING)
+		if (!s.p || json_parse(&ae->memory, s, &json_default_limits, &j, &why_json) != RC_OK || j.n < 2 ||
+		    json_kind(&j, 1) != J_STRING)
 			status = EXIT_UNREACHABLE;
 		else
 			*root = json_inner(&j, 1);

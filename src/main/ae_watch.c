@@ -208,7 +208,8 @@ static enum reeve_rc open_listener(struct watch *w, char why[256])
 		return RC_INVALID;
 	}
 	w->listener = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (w->listener < 0 || setsockopt(w->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 || bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
+	if (w->listener < 0 || setsockopt(w->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	    bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
 	    getsockname(w->listener, sa, &len) < 0) {
 		snprintf(why, 256, "cannot listen on %.100s: %s", w->ae->listen, strerror(errno));
 		return RC_IO;

@@ -192,7 +192,8 @@ static enum reeve_rc receive(int fd, struct client_answer *out, usec until, char
 			snprintf(why, 256, "%s", strerror(errno));
 			rc = RC_IO;
 		} else if (http_parser_execute(&hp, &settings, room, (size_t)n) != (size_t)n && n) {
-			snprintf(why, 256, "%s", out->body.failed ? "the answer is longer than this client takes" : "the answer is no HTTP");
+			snprintf(why, 256, "%s",
+				 out->body.failed ? "the answer is longer than this client takes" : "the answer is no HTTP");
 			rc = RC_IO;
 		} else if (n == 0 && !p.done) {
 			snprintf(why, 256, "the connection was closed before the answer was complete");

@@ -113,8 +113,11 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		log_warn("main", "open: on %s:%u an Originator is believed without a security association", s->c.http.address,
 			 http_server_port(http));
 	else if (!address_is_loopback(s->c.http.address))
-		log_warn("main", "plain HTTP on %s:%u: nobody proves who he is, and a registered AE is believed by its name; protect it with TLS "
-			 "in front", s->c.http.address, http_server_port(http));
+		log_warn(
+			"main",
+			"plain HTTP on %s:%u: nobody proves who he is, and a registered AE is believed by its name; protect it with TLS "
+			"in front",
+			s->c.http.address, http_server_port(http));
 	log_info("main", "CSE %.*s%.*s ready: http://%s:%u, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.http.address,
 		 http_server_port(http), s->c.data);
 	if (with_tour)

@@ -23,8 +23,7 @@ const struct option_section option_sections[] = {
 const size_t n_option_sections = sizeof(option_sections) / sizeof(option_sections[0]);
 
 const struct option options[] = {
-	{ "cse", "id", OPT_CSE_ID, AT(cse_id), 0, 0,
-	  "CSE-ID: a slash and a name, unique at the service provider." },
+	{ "cse", "id", OPT_CSE_ID, AT(cse_id), 0, 0, "CSE-ID: a slash and a name, unique at the service provider." },
 	{ "cse", "name", OPT_NAME, AT(base_name), 0, 0,
 	  "Resource name of the <CSEBase>, the first part of every structured address." },
 	{ "cse", "sp", OPT_SP_ID, AT(sp_id), 0, 0,
@@ -44,16 +43,14 @@ const struct option options[] = {
 
 	{ "http", "address", OPT_ADDRESS, AT(http.address), 0, 0,
 	  "Numeric address to listen on. Plain HTTP is not protected: leave it on loopback, or put a TLS proxy in front." },
-	{ "http", "port", OPT_PORT, AT(http.port), 0, 65535,
-	  "Port to listen on; 0 lets the system choose one." },
+	{ "http", "port", OPT_PORT, AT(http.port), 0, 65535, "Port to listen on; 0 lets the system choose one." },
 	{ "http", "open", OPT_BOOL, AT(http.open), 0, 0,
 	  "Believe every Originator (From) without a security association. Anybody who reaches the listener can then act as "
 	  "anybody else: right for trying things out on loopback. Without it, an AE is believed only after it has registered "
 	  "here (else 4106), and a CSE never (4107). On an address other than loopback it takes effect only when it is written "
 	  "in this file, or with --http.open-anywhere." },
 
-	{ "server", "threads", OPT_UNSIGNED, AT(threads), 0, 256,
-	  "Threads that serve connections; 0: one per processor." },
+	{ "server", "threads", OPT_UNSIGNED, AT(threads), 0, 256, "Threads that serve connections; 0: one per processor." },
 
 	{ "access", "admin", OPT_ORIGINATOR, AT(admin), 0, 0,
 	  "Originator with all rights on the <CSEBase> by its base policy, for instance Cadmin. Empty: nobody has." },
@@ -106,10 +103,10 @@ const struct option options[] = {
 	  "Longest pause between two attempts." },
 	{ "notify", "give_up", OPT_SPAN, AT(notify.give_up), SECONDS(1), 366 * DAY,
 	  "A notification that could not be delivered for so long is dropped, and counted." },
-	{ "notify", "per_target", OPT_UNSIGNED, AT(notify.per_target), 1, 1000,
-	  "Connections to one target at a time." },
+	{ "notify", "per_target", OPT_UNSIGNED, AT(notify.per_target), 1, 1000, "Connections to one target at a time." },
 
-	{ "log", "level", OPT_LOG_LEVEL, AT(log_level), 0, 0, "Least weight of what is logged: debug, info, warning or error." },
+	{ "log", "level", OPT_LOG_LEVEL, AT(log_level), 0, 0,
+	  "Least weight of what is logged: debug, info, warning or error." },
 	{ "log", "format", OPT_LOG_FORMAT, AT(log_json), 0, 0, "text, or json with one object per line." },
 	{ "log", "decisions", OPT_PATH, AT(decisions), 0, 0,
 	  "File of denied requests, read by `reeve explain`. Empty: decisions.log in the folder of the store." },
@@ -126,18 +123,24 @@ const struct option options[] = {
 	  "Requests waiting to change something; more are refused as overload (5xxx)." },
 	{ "limits", "parked", OPT_UNSIGNED, AT(limits.parked), 1, 1000000,
 	  "Requests waiting for somebody else: polling channels, blocking notifications, verification." },
-	{ "limits", "fanout_members", OPT_UNSIGNED, AT(limits.fanout_members), 1, 1000000, "Members a group request goes to." },
-	{ "limits", "fanout_depth", OPT_UNSIGNED, AT(limits.fanout_depth), 1, 16, "Groups within groups that a request goes through." },
+	{ "limits", "fanout_members", OPT_UNSIGNED, AT(limits.fanout_members), 1, 1000000,
+	  "Members a group request goes to." },
+	{ "limits", "fanout_depth", OPT_UNSIGNED, AT(limits.fanout_depth), 1, 16,
+	  "Groups within groups that a request goes through." },
 	{ "limits", "results", OPT_UNSIGNED, AT(limits.results), 1, 1000000,
 	  "Resources in one answer; the rest is had with the offset of Filter Criteria." },
 	{ "limits", "discovery_visits", OPT_UNSIGNED, AT(limits.discovery_visits), 1, 1000000000,
 	  "Resources looked at for one discovery." },
 	{ "limits", "name", OPT_UNSIGNED, AT(limits.name), 1, 400, "Bytes of a resource name." },
-	{ "limits", "policies_cached", OPT_UNSIGNED, AT(limits.policies_cached), 16, 1000000, "Compiled policies kept per thread." },
-	{ "limits", "outbox", OPT_UNSIGNED, AT(limits.outbox), 1, 100000000, "Notifications waiting to be delivered, of all subscriptions." },
-	{ "limits", "outbox_per_sub", OPT_UNSIGNED, AT(limits.outbox_per_sub), 1, 100000000, "The same, of one subscription." },
+	{ "limits", "policies_cached", OPT_UNSIGNED, AT(limits.policies_cached), 16, 1000000,
+	  "Compiled policies kept per thread." },
+	{ "limits", "outbox", OPT_UNSIGNED, AT(limits.outbox), 1, 100000000,
+	  "Notifications waiting to be delivered, of all subscriptions." },
+	{ "limits", "outbox_per_sub", OPT_UNSIGNED, AT(limits.outbox_per_sub), 1, 100000000,
+	  "The same, of one subscription." },
 	{ "limits", "polled", OPT_UNSIGNED, AT(limits.polled), 1, 1000000, "Requests waiting in one polling channel." },
-	{ "limits", "idle", OPT_SPAN, AT(limits.idle), SECONDS(1) / 10, DAY, "A connection without traffic is closed after so long." },
+	{ "limits", "idle", OPT_SPAN, AT(limits.idle), SECONDS(1) / 10, DAY,
+	  "A connection without traffic is closed after so long." },
 	{ "limits", "header_time", OPT_SPAN, AT(limits.header_time), SECONDS(1) / 10, SECONDS(3600),
 	  "The header of a request must be complete so soon after its first byte." },
 	{ "limits", "body_time", OPT_SPAN, AT(limits.body_time), SECONDS(1) / 10, SECONDS(36000),

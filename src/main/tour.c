@@ -36,11 +36,12 @@ void tour_print(const struct config *c, uint16_t port)
 	       "  Admin     the Originator %.*s may do everything on %.*s\n"
 	       "  Ctrl-C    ends it\n"
 	       "\nA tour, to be pasted into another terminal:\n",
-	       bold, REEVE_VERSION, SF(c->cse_id), url, plain, realpath(c->data, data) ? data : c->data, SF(c->admin.n ? c->admin : S("(none)")), SF(c->base_name));
+	       bold, REEVE_VERSION, SF(c->cse_id), url, plain, realpath(c->data, data) ? data : c->data,
+	       SF(c->admin.n ? c->admin : S("(none)")), SF(c->base_name));
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		printf("\n%s# %zu. %s%s\n", bold, i + 1, steps[i].title, plain);
-		printf("curl -sw '\\n'%s%s '%s%s' -H 'X-M2M-Origin: Ctour' -H 'X-M2M-RI: tour%zu' -H 'X-M2M-RVI: 3'", steps[i].method ? " -X " : "",
-		       steps[i].method ? steps[i].method : "", url, steps[i].path, i + 1);
+		printf("curl -sw '\\n'%s%s '%s%s' -H 'X-M2M-Origin: Ctour' -H 'X-M2M-RI: tour%zu' -H 'X-M2M-RVI: 3'",
+		       steps[i].method ? " -X " : "", steps[i].method ? steps[i].method : "", url, steps[i].path, i + 1);
 		if (steps[i].body)
 			printf(" \\\n  -H 'Content-Type: application/json%s' \\\n  -d '%s'", steps[i].type, steps[i].body);
 		putchar('\n');

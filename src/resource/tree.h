@@ -79,9 +79,9 @@ REEVE_MUST_CHECK enum reeve_rc tree_seq_load(struct st_tx *tx, struct tree_seq *
 REEVE_MUST_CHECK enum reeve_rc tree_seq_save(struct st_tx *tx, const struct tree_seq *seq);
 
 /* Insert below `parent`, NULL for <CSEBase>, whose counters (n_children, n_subs, cni, ...) are adjusted by the caller through
- * tree_touch; it was read in this transaction after the last insert below it. RC_EXISTS when the name or the stem is taken. RC_INVALID when a name, stem or ri could not stand in an address or
- * a list is too long. RC_FULL also when only removals find room (st_tight): this transaction is not spoilt then. *out views
- * the new record. */
+ * tree_touch; it was read in this transaction after the last insert below it. RC_EXISTS when the name or the stem is taken.
+ * RC_INVALID when a name, stem or ri could not stand in an address or a list is too long. RC_FULL also when only removals
+ * find room (st_tight): this transaction is not spoilt then. *out views the new record. */
 REEVE_MUST_CHECK enum reeve_rc tree_insert(struct st_tx *tx, struct tree_seq *seq, const struct res *parent,
 					   const struct res_new *nw, struct res *out);
 /* Write back a changed head (counters, lt, flags): r->h as the caller changed it. Lengths and et must be as they were; tree_replace
@@ -90,7 +90,8 @@ REEVE_MUST_CHECK enum reeve_rc tree_touch(struct st_tx *tx, const struct res *r)
 /* Replace everything changeable: attrs, acps, labels, creator, and the head but for ty, ct and what belongs to the tree. Name,
  * identifiers and place stay. Index entries follow. *out views the new record. */
 REEVE_MUST_CHECK enum reeve_rc tree_replace(struct st_tx *tx, const struct res *old, const struct res_new *nw, struct res *out);
-/* Remove r itself and its index entries (for an instance with children, h.n_children or n_subs must be true). Descendants are not reachable any more, and are entered in the trash when there are any. */
+/* Remove r itself and its index entries (for an instance with children, h.n_children or n_subs must be true). Descendants are
+ * not reachable any more, and are entered in the trash when there are any. */
 REEVE_MUST_CHECK enum reeve_rc tree_remove(struct st_tx *tx, const struct res *r);
 
 /* Remove up to `budget` descendants of trashed subtrees; `each` is called before a record goes (events, hooks).

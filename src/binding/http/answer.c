@@ -7,9 +7,11 @@
 
 /* Lines that begin the answers there are most of. */
 static const struct { int rsc; struct slice text; } heads[] = {
-#define HEAD(status, rsc) { rsc, { "HTTP/1.1 " #status " \r\nX-M2M-RSC: " #rsc "\r\n", sizeof("HTTP/1.1 " #status " \r\nX-M2M-RSC: " #rsc "\r\n") - 1 } }
+#define LINES(status, rsc) "HTTP/1.1 " #status " \r\nX-M2M-RSC: " #rsc "\r\n"
+#define HEAD(status, rsc) { rsc, { LINES(status, rsc), sizeof(LINES(status, rsc)) - 1 } }
 	HEAD(200, 2000), HEAD(201, 2001), HEAD(200, 2004), HEAD(200, 2002), HEAD(404, 4004), HEAD(403, 4103),
 #undef HEAD
+#undef LINES
 };
 
 static char *put(char *p, struct slice s)

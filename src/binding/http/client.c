@@ -441,7 +441,8 @@ static struct authority *authority(struct http_client *c, struct slice name)
 		host = slice_cut(&port, ':');
 	}
 	to = calloc(1, sizeof(*to));
-	if (!to || !host.n || host.n >= sizeof(to->host) || !port.n || port.n >= sizeof(to->port) || !(to->name = strndup(name.p, name.n))) {
+	if (!to || !host.n || host.n >= sizeof(to->host) || !port.n || port.n >= sizeof(to->port) ||
+	    !(to->name = strndup(name.p, name.n))) {
 		free(to);
 		return NULL;
 	}

@@ -274,8 +274,9 @@ static bool page(struct conn *c)
 	buf_init(&body, 1 << 20);
 	is = s->page(s->core, slice_cut(&target, '?'), &status, &type, &body);
 	if (is) {
-		buf_printf(out, "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n", status, type,
-			   ex->in.keep_alive && !c->lane->stopping ? "" : "Connection: close\r\n", body.n);
+		buf_printf(out,
+			   "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n",
+			   status, type, ex->in.keep_alive && !c->lane->stopping ? "" : "Connection: close\r\n", body.n);
 		buf_slice(out, buf_view(&body));
 		answered(c, false);
 	}

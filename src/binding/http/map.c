@@ -13,7 +13,8 @@
 
 enum serial http_map_serial(struct slice type)
 {
-	static const struct slice vendor = { "application/vnd.onem2m-", 23 }, kinds[] = { { "res+", 4 }, { "ntfy+", 5 }, { "preq+", 5 }, { "prsp+", 5 } };
+	static const struct slice vendor = { "application/vnd.onem2m-", 23 },
+				  kinds[] = { { "res+", 4 }, { "ntfy+", 5 }, { "preq+", 5 }, { "prsp+", 5 } };
 	struct slice rest = slice_skip(type, 12);
 
 	if (type.n < 15 || !slice_ieq(slice_of(type.p, 12), S("application/")))
@@ -119,8 +120,9 @@ enum header {
 static enum header header_of(struct slice name)
 {
 	static const struct { uint8_t n; uint8_t h; const char *rest; } onem2m[] = { /* behind "X-M2M-" */
-		{ 2, H_RI, "RI" },   { 3, H_RVI, "RVI" }, { 6, H_ORIGIN, "Origin" }, { 2, H_OT, "OT" },	  { 2, H_EC, "EC" },	{ 2, H_AS, "AS" },
-		{ 3, H_VSI, "VSI" }, { 3, H_GID, "GID" }, { 3, H_RET, "RET" },	     { 3, H_RST, "RST" }, { 3, H_OET, "OET" }, { 3, H_RTU, "RTU" },
+		{ 2, H_RI, "RI" },   { 3, H_RVI, "RVI" }, { 6, H_ORIGIN, "Origin" }, { 2, H_OT, "OT" },
+		{ 2, H_EC, "EC" },   { 2, H_AS, "AS" },   { 3, H_VSI, "VSI" },       { 3, H_GID, "GID" },
+		{ 3, H_RET, "RET" }, { 3, H_RST, "RST" }, { 3, H_OET, "OET" },       { 3, H_RTU, "RTU" },
 	};
 
 	if (name.n > 6 && name.n <= 12 && (name.p[0] | 0x20) == 'x' && slice_ieq(slice_of(name.p, 6), S("X-M2M-"))) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Request target to primitive: path to To, query to parameters and filter criteria (TS-0009 6.2.2). Pure.
  *
- * Separators ('/', '?', '&', '=', '+') are looked for before percent-decoding, so an encoded one is data. '+' joins the values of a list
- * and is itself everywhere else; it never stands for a blank. Fields the standard leaves open (clbl, palb, lbq, chty, pty, arp, grtm) are taken by
- * their short names. */
+ * Separators ('/', '?', '&', '=', '+') are looked for before percent-decoding, so an encoded one is data. '+' joins the
+ * values of a list and is itself everywhere else; it never stands for a blank. Fields the standard leaves open (clbl, palb,
+ * lbq, chty, pty, arp, grtm) are taken by their short names. */
 #include "binding/http/map.h"
 #include "binding/http/map_int.h"
 #include "codec/json_text.h"
@@ -114,9 +114,10 @@ enum param { P_RT, P_RP, P_RCN, P_DA, P_DRT, P_ATRL, P_GRTM, P_RIDS, P_TIDS, P_L
 static enum param param_of(struct slice name)
 {
 	static const struct slice names[] = {
-		[P_RT] = { "rt", 2 },	  [P_RP] = { "rp", 2 },	    [P_RCN] = { "rcn", 3 },   [P_DA] = { "da", 2 },	[P_DRT] = { "drt", 3 },
-		[P_ATRL] = { "atrl", 4 }, [P_GRTM] = { "grtm", 4 }, [P_RIDS] = { "rids", 4 }, [P_TIDS] = { "tids", 4 }, [P_LTIDS] = { "ltids", 5 },
-		[P_TQI] = { "tqi", 3 },	  [P_ASI] = { "asi", 3 },   [P_AURI] = { "auri", 4 }, [P_SQI] = { "sqi", 3 },
+		[P_RT] = { "rt", 2 },     [P_RP] = { "rp", 2 },       [P_RCN] = { "rcn", 3 },   [P_DA] = { "da", 2 },
+		[P_DRT] = { "drt", 3 },   [P_ATRL] = { "atrl", 4 },   [P_GRTM] = { "grtm", 4 }, [P_RIDS] = { "rids", 4 },
+		[P_TIDS] = { "tids", 4 }, [P_LTIDS] = { "ltids", 5 }, [P_TQI] = { "tqi", 3 },   [P_ASI] = { "asi", 3 },
+		[P_AURI] = { "auri", 4 }, [P_SQI] = { "sqi", 3 },
 	};
 
 	for (unsigned i = 0; i < P_NONE; i++)
@@ -206,7 +207,8 @@ static void parameter(struct scan *s, enum param p, struct slice name, struct sl
 
 static bool is_list(struct slice name)
 {
-	static const struct slice lists[] = { { "ty", 2 }, { "lbl", 3 }, { "cty", 3 }, { "pty", 3 }, { "clbl", 4 }, { "palb", 4 }, { "chty", 4 } };
+	static const struct slice lists[] = { { "ty", 2 },   { "lbl", 3 },  { "cty", 3 }, { "pty", 3 },
+					      { "clbl", 4 }, { "palb", 4 }, { "chty", 4 } };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (slice_eq(name, lists[i]))

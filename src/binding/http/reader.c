@@ -272,7 +272,8 @@ static int chunk_byte(struct http_in *in, char c)
 {
 	if (in->chunk_state == C_SIZE)
 		return chunk_size(in, c);
-	if (in->chunk_state == C_SIZE_LF || in->chunk_state == C_DATA_LF || in->chunk_state == C_TRAILER_LF || in->chunk_state == C_END_LF) {
+	if (in->chunk_state == C_SIZE_LF || in->chunk_state == C_DATA_LF || in->chunk_state == C_TRAILER_LF ||
+	    in->chunk_state == C_END_LF) {
 		if (c != '\n')
 			return malformed(in, "line of a chunk does not end in CR LF");
 		if (in->chunk_state == C_END_LF)

@@ -87,7 +87,8 @@ static void send_http(void *ctx, struct send *s)
 	g->headers[n++] = (struct http_header){ "X-M2M-RI", s->rqi };
 	g->headers[n++] = (struct http_header){ "X-M2M-RVI", S("3") };
 	if (s->pc.n)
-		g->headers[n++] = (struct http_header){ "Content-Type", s->serial == SERIAL_CBOR ? S("application/cbor") : S("application/json") };
+		g->headers[n++] = (struct http_header){ "Content-Type", s->serial == SERIAL_CBOR ? S("application/cbor")
+												 : S("application/json") };
 	if (s->ec) {
 		buf_i64(&g->ec, s->ec);
 		g->headers[n++] = (struct http_header){ "X-M2M-EC", buf_view(&g->ec) };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP listener: a listening socket and a set of connections per loop, their deadlines, start and stop.
  *
- * Each loop has its own listening socket (SO_REUSEPORT) and owns what it accepts. Connections stand in one queue per kind of waiting; as all
- * that wait for the same thing have the same span, each queue is in order of deadlines and a tick looks at the heads only. */
+ * Each loop has its own listening socket (SO_REUSEPORT) and owns what it accepts. Connections stand in one queue per kind of
+ * waiting; as all that wait for the same thing have the same span, each queue is in order of deadlines and a tick looks at
+ * the heads only. */
 #include "binding/http/server_int.h"
 
 #include <errno.h>

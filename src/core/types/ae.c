@@ -69,7 +69,9 @@ static enum reeve_rc choose_stem(struct exec *x, struct req *r, struct slice *st
 	if (r->fr.n && kind != 'C' && kind != 'S')
 		return req_refuse(r, 4000, "From of a registration is absent, \"C\", \"S\", or an AE-ID-Stem beginning with C or S");
 	if (kind == 'S' && cfg->type != CSE_IN)
-		return req_refuse(r, 5001, "AE-IDs assigned by the service provider need <AEAnnc> at the IN-CSE, which is not supported yet");
+		return req_refuse(
+			r, 5001,
+			"AE-IDs assigned by the service provider need <AEAnnc> at the IN-CSE, which is not supported yet");
 	if (r->fr.n <= 1)
 		return assign(x, r, kind, stem);
 	if (!ident_stem(r->fr) || r->fr.n > cfg->limits.name)
