@@ -14,7 +14,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINE_MAX, FILE_MAX, FUNCTION_MAX = 140, 900, 90
-TEST_FUNCTION_MAX = 140  # with their tables
+TEST_LINE_MAX = 210  # with their tables
+TEST_FUNCTION_MAX = 140
 BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|gmtime|localtime|ctime|asctime|rand|srand|"
                     r"random|system|popen|alloca|mktemp|tmpnam)\s*\(")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
@@ -68,6 +69,7 @@ def check(name, path, tell):
         tell(1, "is not UTF-8")
         return
     lines = text.split("\n")
+    widest = LINE_MAX if name.startswith("src/") else TEST_LINE_MAX
     code_file = path.suffix in {".c", ".h"}
     if (path.suffix in LICENSED or path.name in EXTRA_LICENSED) and "SPDX-License-Identifier: Apache-2.0" not in "\n".join(lines[:3]):
         tell(1, "no SPDX line among the first three")
@@ -86,8 +88,8 @@ def check(name, path, tell):
             tell(n, "a tab; Python is indented with blanks")
         if code_file and re.match(r" {4,}\S", line) and not line.lstrip().startswith("*"):
             tell(n, "indented with blanks; C is indented with tabs")
-        if code_file and len(line.expandtabs(8)) > LINE_MAX and "style:" not in line:
-            tell(n, f"{len(line.expandtabs(8))} columns; {LINE_MAX} at most")
+        if code_file and len(line.expandtabs(8)) > widest and "style:" not in line:
+            tell(n, f"{len(line.expandtabs(8))} columns; {widest} at most")
     if code_file:
         code = COMMENT.sub(blank, STRING.sub(blank, text))
         check_c(code, lines, FUNCTION_MAX if name.startswith("src/") else TEST_FUNCTION_MAX, tell)
