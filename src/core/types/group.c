@@ -123,8 +123,6 @@ static enum reeve_rc read_members(struct exec *x, struct req *r, struct draft *d
 	if (draft_json(d, S("mid"), &j) || json_kind(&j, 0) != J_ARRAY)
 		return req_refuse(r, 4000, "mid: expected a list of identifiers");
 	m->entries = j.tok[0].count;
-	if (m->entries > x->core->cfg->limits.fanout_members)
-		return req_refuse(r, 6010, "mid: more than %u members (limits.fanout_members)", x->core->cfg->limits.fanout_members);
 	m->v = arena_array(d->arena, m->entries + 1, sizeof(*m->v));
 	if (!m->v || !ident_set_init(&seen, d->arena, m->entries))
 		return RC_NOMEM;
