@@ -1,96 +1,222 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP client of one loop: connections kept alive per authority, calls queued when all of them are busy.
+/* HTTP client of one loop: connections kept alive per target, calls queued when all of them are busy.
  *
- * An authority ("host:port") has at most `per_target` connections. A call that finds none free waits in the authority's queue; its
- * time runs from the start. A connection that turns out dead before the first byte of an answer (the server closed it while it was
- * idle) is replaced once without the caller noticing. Answers are bounded. */
+ * A target ("host:port") has at most `per_target` connections and exists as long as it has calls, connections or a lookup under way. A call
+ * waits in the target's queue until a connection is free; its time runs from the start. Whatever fails while a call is being handed over is told in
+ * a later turn of the loop. A kept connection that turns out dead before the first byte of an answer (the server closed it while it was
+ * idle) is replaced once, if the call may be repeated. Answers are bounded: of one that is too long, only status and rsc are told. */
 #include "binding/http/http.h"
 
 #include <http_parser.h>
 #include <stdlib.h>
 
-enum { IDLE_S = 30 };
+enum { IDLE_MS = 30000, SWEEP_MS = 5000, ADDRESSES = 4, ADDRESSES_MS = 30000, HEADER_BYTES = 16384 };
 
-struct authority;
-
-struct pending {
-	struct pending *next;
+struct job {
+	struct job *next;        /* in the queue of its target */
 	struct http_call *call;
-	struct authority *to;
+	struct target *to;       /* NULL: the URL was none */
+	struct link *on;         /* NULL: in the queue, or about to fail */
 	uv_timer_t timer;
 	struct buf message;      /* the request as it goes out */
-	bool retried, timer_open, over;
+	unsigned address;        /* of the target's, to be tried next */
+	bool retried, over;
 };
 
 struct link {
 	uv_tcp_t tcp;            /* first */
 	struct link *next;
-	struct authority *to;
-	struct pending *p;       /* NULL: idle */
-	http_parser parser;
-	struct buf name, value, type, body;
+	struct target *to;
+	struct job *job;         /* NULL: idle */
 	uv_connect_t connect;
 	uv_write_t write;
-	int rsc;
-	bool in_value, connected, used, got_byte, complete, keep, dead;
+	http_parser parser;
+	struct buf name, value, type, body;
 	uint64_t idle_since;
+	int rsc;
+	bool in_value, connected, used, got_byte, complete, cut, dead;
 };
 
-struct authority {
-	struct authority *next;
+struct target {
+	struct target *next;
 	struct http_client *client;
-	char *name;              /* "host:port" */
+	char *name;              /* "host:port" as in the URL */
 	char host[256], port[6];
 	struct link *links;
-	struct pending *first, *last;
-	unsigned n_links;
-	bool resolving, resolved;
-	struct sockaddr_storage addr;
+	struct job *first, **end; /* the queue */
+	unsigned n_links, n_closing;
+	bool resolving, pumping;
+	unsigned n_addresses;
+	uint64_t addresses_until;
+	struct sockaddr_storage address[ADDRESSES];
 	uv_getaddrinfo_t lookup;
 };
 
 struct http_client {
 	struct loop *loop;
-	struct authority *authorities;
+	struct target *targets;
+	uv_timer_t sweep;
 	unsigned per_target;
 	size_t max_body;
-	bool closing;
+	bool started, closing;
 	char input[65536];
 };
 
-static void pump(struct authority *to);
+static void pump(struct target *to);
 
-/* --- ends of calls --- */
+static uint64_t now_of(const struct http_client *c) { return uv_now(&c->loop->uv); }
 
-static void pending_gone(uv_handle_t *h)
+/* --- calls --- */
+
+static void job_free(uv_handle_t *h)
 {
-	struct pending *p = h->data;
-	buf_free(&p->message);
-	free(p);
+	struct job *j = h->data;
+
+	buf_free(&j->message);
+	free(j);
 }
 
-static void conclude(struct pending *p, int status, int rsc, struct slice type, struct slice body)
+/* Tell the caller; the job is gone afterwards. */
+static void conclude(struct job *j, int status, int rsc, struct slice type, struct slice body)
 {
-	if (p->over)
+	if (j->over)
 		return;
-	p->over = true;
-	uv_timer_stop(&p->timer);
-	p->call->done(p->call, status, rsc, type, body);
-	uv_close((uv_handle_t *)&p->timer, pending_gone);
+	j->over = true;
+	uv_timer_stop(&j->timer);
+	uv_close((uv_handle_t *)&j->timer, job_free);
+	j->call->done(j->call, status, rsc, type, body);
 }
+
+static void unreachable(uv_timer_t *t)
+{
+	conclude(t->data, 0, 0, S(""), S(""));
+}
+
+/* The same in a later turn: we may be inside http_client_call. */
+static void fail_later(struct job *j)
+{
+	j->on = NULL;
+	uv_timer_start(&j->timer, unreachable, 0, 0);
+}
+
+static void enqueue(struct target *to, struct job *j, bool front)
+{
+	j->on = NULL;
+	j->next = front ? to->first : NULL;
+	if (front) {
+		if (!to->first)
+			to->end = &j->next;
+		to->first = j;
+	} else {
+		*to->end = j;
+		to->end = &j->next;
+	}
+}
+
+static struct job *take(struct target *to)
+{
+	struct job *j = to->first;
+
+	if (j) {
+		to->first = j->next;
+		if (!to->first)
+			to->end = &to->first;
+		j->next = NULL;
+	}
+	return j;
+}
+
+static void unqueue(struct target *to, struct job *j)
+{
+	for (struct job **at = &to->first; *at; at = &(*at)->next)
+		if (*at == j) {
+			*at = j->next;
+			if (to->end == &j->next)
+				to->end = at;
+			return;
+		}
+}
+
+/* --- targets --- */
+
+static void target_check(struct target *to)
+{
+	struct target **at = &to->client->targets;
+
+	if (to->links || to->first || to->resolving || to->n_closing)
+		return;
+	while (*at != to)
+		at = &(*at)->next;
+	*at = to->next;
+	free(to->name);
+	free(to);
+}
+
+/* "host", "host:port", "[v6]:port" */
+static bool split_authority(struct slice name, struct slice *host, struct slice *port)
+{
+	uint64_t n;
+
+	*port = S("80");
+	*host = name;
+	if (name.n && name.p[0] == '[') {
+		ptrdiff_t end = slice_find(name, ']');
+		if (end < 0)
+			return false;
+		*host = slice_of(name.p + 1, (size_t)end - 1);
+		name = slice_skip(name, (size_t)end + 1);
+		if (name.n && name.p[0] != ':')
+			return false;
+		if (name.n)
+			*port = slice_skip(name, 1);
+	} else if (slice_find(name, ':') >= 0) {
+		*port = name;
+		*host = slice_cut(port, ':');
+	}
+	for (size_t i = 0; i < host->n; i++)
+		if ((unsigned char)host->p[i] <= 0x20 || (unsigned char)host->p[i] >= 0x7f || strchr("@/?#%\\", host->p[i]))
+			return false;
+	return host->n && slice_u64(*port, &n) && n > 0 && n < 65536;
+}
+
+static struct target *target_get(struct http_client *c, struct slice name)
+{
+	struct slice host, port;
+	struct target *to;
+
+	for (to = c->targets; to; to = to->next)
+		if (slice_eq(slice_str(to->name), name))
+			return to;
+	if (!split_authority(name, &host, &port) || host.n >= sizeof(to->host) || port.n >= sizeof(to->port))
+		return NULL;
+	to = calloc(1, sizeof(*to));
+	if (!to || !(to->name = strndup(name.p, name.n))) {
+		free(to);
+		return NULL;
+	}
+	memcpy(to->host, host.p, host.n);
+	memcpy(to->port, port.p, port.n);
+	to->client = c;
+	to->end = &to->first;
+	to->next = c->targets;
+	c->targets = to;
+	return to;
+}
+
+/* --- links --- */
 
 static void link_gone(uv_handle_t *h)
 {
 	struct link *k = (struct link *)h;
-	struct authority *to = k->to;
+	struct target *to = k->to;
 
 	buf_free(&k->name);
 	buf_free(&k->value);
 	buf_free(&k->type);
 	buf_free(&k->body);
 	free(k);
-	if (!to->client->closing)
-		pump(to);
+	to->n_closing--;
+	target_check(to);
 }
 
 static void link_drop(struct link *k)
@@ -100,44 +226,46 @@ static void link_drop(struct link *k)
 	if (k->dead)
 		return;
 	k->dead = true;
-	while (*at && *at != k)
+	while (*at != k)
 		at = &(*at)->next;
-	if (*at)
-		*at = k->next;
+	*at = k->next;
 	k->to->n_links--;
-	uv_close((uv_handle_t *)k, link_gone);
+	k->to->n_closing++;
+	uv_close((uv_handle_t *)&k->tcp, link_gone);
 }
 
-/* The connection failed under its call: once more on a new one if it was an old connection that had gone stale. */
+/* The connection failed under its call: again on another one, or the end of the call. */
 static void link_failed(struct link *k)
 {
-	struct pending *p = k->p;
+	struct target *to = k->to;
+	struct job *j = k->job;
 
-	k->p = NULL;
-	if (p && !p->over) {
-		if (k->used && !k->got_byte && !p->retried) {
-			p->retried = true;
-			p->next = k->to->first;
-			k->to->first = p;
-			if (!p->next)
-				k->to->last = p;
-		} else {
-			conclude(p, k->connected && k->got_byte ? 1 : 0, 0, S(""), S(""));
-		}
-	}
+	k->job = NULL;
 	link_drop(k);
+	if (j && !k->connected && ++j->address < to->n_addresses) {
+		enqueue(to, j, true);
+	} else if (j && !k->connected) {
+		to->n_addresses = 0; /* the next call looks the name up anew */
+		fail_later(j);
+	} else if (j && k->used && !k->got_byte && !j->retried && j->call->repeatable) {
+		j->retried = true;
+		enqueue(to, j, true);
+	} else if (j) {
+		fail_later(j);
+	}
+	pump(to);
 }
 
-/* --- parsing --- */
+/* --- answers --- */
 
-static void header_done(struct link *k)
+static int header_done(struct link *k)
 {
 	struct slice name = buf_view(&k->name), v = buf_view(&k->value);
 	uint64_t n;
 
-	while (v.n && v.p[v.n - 1] == ' ')
+	while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
 		v.n--;
-	if (slice_ieq(name, S("X-M2M-RSC")) && slice_u64(v, &n) && n < 10000)
+	if (slice_ieq(name, S("X-M2M-RSC")) && slice_u64(v, &n) && n >= 1000 && n < 10000)
 		k->rsc = (int)n;
 	if (slice_ieq(name, S("Content-Type"))) {
 		buf_clear(&k->type);
@@ -146,11 +274,13 @@ static void header_done(struct link *k)
 	buf_clear(&k->name);
 	buf_clear(&k->value);
 	k->in_value = false;
+	return 0;
 }
 
 static int on_field(http_parser *p, const char *at, size_t n)
 {
 	struct link *k = p->data;
+
 	if (k->in_value)
 		header_done(k);
 	buf_add(&k->name, at, n);
@@ -160,6 +290,7 @@ static int on_field(http_parser *p, const char *at, size_t n)
 static int on_value(http_parser *p, const char *at, size_t n)
 {
 	struct link *k = p->data;
+
 	k->in_value = true;
 	buf_add(&k->value, at, n);
 	return k->value.failed;
@@ -167,24 +298,29 @@ static int on_value(http_parser *p, const char *at, size_t n)
 
 static int on_headers(http_parser *p)
 {
-	header_done(p->data);
-	return 0;
+	p->upgrade = 0;
+	return header_done(p->data);
 }
 
 static int on_body(http_parser *p, const char *at, size_t n)
 {
 	struct link *k = p->data;
+
 	buf_add(&k->body, at, n);
-	return k->body.failed;
+	k->cut = k->body.failed;
+	return k->cut;
 }
 
 static int on_complete(http_parser *p)
 {
 	struct link *k = p->data;
-	if (p->status_code >= 100 && p->status_code < 200)
-		return 0; /* an interim answer */
+
+	if (p->status_code >= 100 && p->status_code < 200) {
+		k->rsc = 0; /* an interim answer */
+		buf_clear(&k->type);
+		return 0;
+	}
 	k->complete = true;
-	k->keep = http_should_keep_alive(p);
 	http_parser_pause(p, 1);
 	return 0;
 }
@@ -197,45 +333,60 @@ static const http_parser_settings settings = {
 	.on_message_complete = on_complete,
 };
 
-static void answered(struct link *k)
+/* The answer is there. The link is made ready (or dropped) first: the caller may start its next call from inside `done`. */
+static void answered(struct link *k, bool keep)
 {
-	struct pending *p = k->p;
+	struct target *to = k->to;
+	struct buf type = k->type, body = k->body;
+	struct job *j = k->job;
+	int status = (int)k->parser.status_code, rsc = k->rsc;
 
-	k->p = NULL;
-	if (p)
-		conclude(p, (int)k->parser.status_code, k->rsc, buf_view(&k->type), buf_view(&k->body));
-	/* an answer before all was sent: the rest must not go out from memory that is given back now */
-	if (!k->keep || k->to->client->closing || uv_stream_get_write_queue_size((uv_stream_t *)&k->tcp)) {
-		link_drop(k);
-		return;
-	}
+	buf_init(&k->type, HEADER_BYTES);
+	buf_init(&k->body, to->client->max_body);
+	k->job = NULL;
 	k->used = true;
-	k->idle_since = uv_now(&k->to->client->loop->uv);
-	pump(k->to);
+	k->idle_since = now_of(to->client);
+	/* an answer before all was sent: the rest must not go out from memory that is given back now */
+	if (!keep || to->client->closing || uv_stream_get_write_queue_size((uv_stream_t *)&k->tcp))
+		link_drop(k);
+	to->n_closing++; /* the callback must not make the target go away under us */
+	if (j)
+		conclude(j, status, rsc, buf_view(&type), k->cut ? S("") : buf_view(&body));
+	to->n_closing--;
+	buf_free(&type);
+	buf_free(&body);
+	pump(to);
 }
 
 static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
 {
 	struct http_client *c = ((struct link *)h)->to->client;
-	(void)hint;
+
 	*b = uv_buf_init(c->input, sizeof(c->input));
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct link *k = (struct link *)s;
+	size_t used;
 
 	if (n == 0 || k->dead)
 		return;
-	if (!k->p) { /* nothing is expected: the server closes, or talks out of turn */
-		link_drop(k);
+	if (!k->job) { /* nothing is expected: the server closes, or talks out of turn */
+		link_failed(k);
 		return;
 	}
 	if (n > 0)
 		k->got_byte = true;
-	http_parser_execute(&k->parser, &settings, b->base, n > 0 ? (size_t)n : 0);
+	if (n < 0 && n != UV_EOF) {
+		link_failed(k);
+		return;
+	}
+	used = http_parser_execute(&k->parser, &settings, b->base, n > 0 ? (size_t)n : 0);
 	if (k->complete)
-		answered(k);
+		answered(k, n > 0 && used == (size_t)n && http_should_keep_alive(&k->parser));
+	else if (k->cut)
+		answered(k, false);
 	else if (n < 0 || HTTP_PARSER_ERRNO(&k->parser) != HPE_OK)
 		link_failed(k);
 }
@@ -245,218 +396,207 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 static void on_written(uv_write_t *w, int status)
 {
 	struct link *k = w->data;
+
 	if (status < 0 && !k->dead)
 		link_failed(k);
 }
 
-static void send_on(struct link *k, struct pending *p)
+static void send_on(struct link *k, struct job *j)
 {
-	uv_buf_t b = uv_buf_init(p->message.p, (unsigned)p->message.n);
+	uv_buf_t b = uv_buf_init(j->message.p, (unsigned)j->message.n);
+	int n;
 
-	k->p = p;
-	k->got_byte = k->complete = k->in_value = false;
+	k->job = j;
+	j->on = k;
+	k->got_byte = k->complete = k->cut = k->in_value = false;
 	k->rsc = 0;
 	buf_clear(&k->name);
 	buf_clear(&k->value);
-	buf_clear(&k->type);
-	buf_clear(&k->body);
 	http_parser_init(&k->parser, HTTP_RESPONSE);
 	k->parser.data = k;
+	n = uv_try_write((uv_stream_t *)&k->tcp, &b, 1);
+	if (n == (int)b.len)
+		return;
+	if (n > 0) {
+		b.base += n;
+		b.len -= (unsigned)n;
+	}
 	k->write.data = k;
-	if (uv_write(&k->write, (uv_stream_t *)&k->tcp, &b, 1, on_written) != 0)
+	if ((n < 0 && n != UV_EAGAIN) || uv_write(&k->write, (uv_stream_t *)&k->tcp, &b, 1, on_written) != 0)
 		link_failed(k);
 }
 
 static void on_connected(uv_connect_t *q, int status)
 {
 	struct link *k = q->data;
+	struct job *j = k->job;
 
 	if (k->dead)
 		return;
 	if (status < 0 || uv_read_start((uv_stream_t *)&k->tcp, allocate, on_read) != 0) {
-		/* the next call looks the name up anew */
-		k->to->resolved = false;
 		link_failed(k);
 		return;
 	}
 	k->connected = true;
+	k->idle_since = now_of(k->to->client);
 	uv_tcp_nodelay(&k->tcp, 1);
-	if (k->p)
-		send_on(k, k->p);
+	k->job = NULL;
+	if (j)
+		send_on(k, j);
 	else
-		pump(k->to);
+		pump(k->to); /* its call ran out of time meanwhile */
 }
 
-static struct pending *take(struct authority *to)
-{
-	struct pending *p = to->first;
-
-	while (p && p->over) { /* its time was up while it waited; pending_gone frees it */
-		to->first = p->next;
-		p = to->first;
-	}
-	if (p) {
-		to->first = p->next;
-		p->next = NULL;
-	}
-	if (!to->first)
-		to->last = NULL;
-	return p;
-}
-
-static void open_link(struct authority *to, struct pending *p)
+static void open_link(struct target *to, struct job *j)
 {
 	struct http_client *c = to->client;
 	struct link *k = calloc(1, sizeof(*k));
+	const struct sockaddr *a;
 
 	if (!k || uv_tcp_init(&c->loop->uv, &k->tcp) != 0) {
 		free(k);
-		conclude(p, 0, 0, S(""), S(""));
+		fail_later(j);
 		return;
 	}
 	k->to = to;
-	k->p = p;
+	k->job = j;
+	j->on = k;
 	k->next = to->links;
 	to->links = k;
 	to->n_links++;
-	buf_init(&k->name, 8192);
-	buf_init(&k->value, 16384);
-	buf_init(&k->type, 1024);
+	buf_init(&k->name, HEADER_BYTES);
+	buf_init(&k->value, HEADER_BYTES);
+	buf_init(&k->type, HEADER_BYTES);
 	buf_init(&k->body, c->max_body);
 	k->connect.data = k;
-	if (uv_tcp_connect(&k->connect, &k->tcp, (struct sockaddr *)&to->addr, on_connected) != 0)
+	a = (const struct sockaddr *)&to->address[j->address < to->n_addresses ? j->address : 0];
+	if (uv_tcp_connect(&k->connect, &k->tcp, a, on_connected) != 0)
 		link_failed(k);
 }
 
-static void found(uv_getaddrinfo_t *q, int status, struct addrinfo *ai)
+/* --- names --- */
+
+static void no_address(struct target *to)
 {
-	struct authority *to = q->data;
-	struct pending *p;
+	struct job *j;
+
+	while ((j = take(to)))
+		fail_later(j);
+}
+
+static void found(uv_getaddrinfo_t *q, int status, struct addrinfo *list)
+{
+	struct target *to = q->data;
 
 	to->resolving = false;
-	if (status == 0 && ai && ai->ai_addrlen <= sizeof(to->addr)) {
-		memcpy(&to->addr, ai->ai_addr, ai->ai_addrlen);
-		to->resolved = true;
-	}
-	uv_freeaddrinfo(ai);
-	if (to->resolved)
-		pump(to);
-	else
-		while ((p = take(to)))
-			conclude(p, 0, 0, S(""), S(""));
+	to->n_addresses = 0;
+	for (struct addrinfo *a = list; status == 0 && a && to->n_addresses < ADDRESSES; a = a->ai_next)
+		if (a->ai_addrlen <= sizeof(to->address[0]))
+			memcpy(&to->address[to->n_addresses++], a->ai_addr, a->ai_addrlen);
+	uv_freeaddrinfo(list);
+	to->addresses_until = now_of(to->client) + ADDRESSES_MS;
+	if (!to->n_addresses)
+		no_address(to);
+	pump(to);
 }
 
-static void resolve(struct authority *to)
+/* True when there are addresses to connect to; otherwise a lookup is on its way, or the calls have failed. */
+static bool resolved(struct target *to)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	uint64_t port;
-	struct pending *p;
+	struct sockaddr_storage a = { 0 };
+	uint64_t port = 0;
 
-	if (slice_u64(slice_str(to->port), &port) &&
-	    (uv_ip4_addr(to->host, (int)port, (struct sockaddr_in *)&to->addr) == 0 ||
-	     uv_ip6_addr(to->host, (int)port, (struct sockaddr_in6 *)&to->addr) == 0)) {
-		to->resolved = true;
-		return;
+	slice_u64(slice_str(to->port), &port);
+	if (to->n_addresses && now_of(to->client) < to->addresses_until)
+		return true;
+	if (to->resolving)
+		return false;
+	if (uv_ip4_addr(to->host, (int)port, (struct sockaddr_in *)&a) == 0 || uv_ip6_addr(to->host, (int)port, (struct sockaddr_in6 *)&a) == 0) {
+		to->address[0] = a;
+		to->n_addresses = 1;
+		to->addresses_until = UINT64_MAX;
+		return true;
 	}
 	to->lookup.data = to;
-	to->resolving = true;
 	if (uv_getaddrinfo(&to->client->loop->uv, &to->lookup, found, to->host, to->port, &hints) != 0) {
-		to->resolving = false;
-		while ((p = take(to)))
-			conclude(p, 0, 0, S(""), S(""));
+		no_address(to);
+		return false;
 	}
+	to->resolving = true;
+	return false;
 }
 
-/* Give waiting calls to free or new connections. */
-static void pump(struct authority *to)
+/* Give waiting calls to idle or new connections; let the target go when nothing is left of it. */
+static void pump(struct target *to)
 {
-	uint64_t now = uv_now(&to->client->loop->uv);
-	struct link *next;
+	if (to->pumping)
+		return; /* the loop below, further up the stack, goes on */
+	to->pumping = true;
+	to->n_closing++; /* stays while we look at it */
+	while (to->first && !to->client->closing) {
+		struct link *k = to->links;
 
-	for (struct link *k = to->links; k; k = next) {
-		next = k->next;
-		if (k->p || !k->connected)
-			continue;
-		if (now - k->idle_since > IDLE_S * 1000) {
-			link_drop(k);
+		while (k && (k->job || !k->connected))
+			k = k->next;
+		if (k) {
+			send_on(k, take(to));
 			continue;
 		}
-		struct pending *p = take(to);
-		if (!p)
-			return;
-		send_on(k, p);
+		if (to->n_links >= to->client->per_target || !resolved(to))
+			break;
+		open_link(to, take(to));
 	}
-	while (to->first && to->n_links < to->client->per_target) {
-		if (!to->resolved && !to->resolving)
-			resolve(to);
-		if (!to->resolved)
-			return;
-		struct pending *p = take(to);
-		if (p)
-			open_link(to, p);
-	}
+	to->pumping = false;
+	to->n_closing--;
+	target_check(to);
 }
+
+/* --- time --- */
 
 static void timed_out(uv_timer_t *t)
 {
-	struct pending *p = t->data;
+	struct job *j = t->data;
+	struct target *to = j->to;
+	struct link *k = j->on;
+	int status = 1;
 
-	for (struct link *k = p->to->links; k; k = k->next)
-		if (k->p == p) {
-			k->p = NULL;
-			conclude(p, k->connected ? 1 : 0, 0, S(""), S(""));
-			link_drop(k);
-			return;
+	to->n_closing++;
+	if (k) {
+		status = k->connected;
+		k->job = NULL;
+		link_drop(k);
+	} else {
+		unqueue(to, j);
+	}
+	conclude(j, status, 0, S(""), S(""));
+	to->n_closing--;
+	pump(to);
+}
+
+static void swept(uv_timer_t *t)
+{
+	struct http_client *c = t->data;
+	uint64_t now = now_of(c);
+
+	for (struct target *to = c->targets, *next_to; to; to = next_to) {
+		next_to = to->next; /* link_drop frees nothing before a later turn */
+		for (struct link *k = to->links, *next; k; k = next) {
+			next = k->next;
+			if (k->connected && !k->job && now - k->idle_since >= IDLE_MS)
+				link_drop(k);
 		}
-	/* still in the queue: out of it, for it is about to be freed */
-	for (struct pending **at = &p->to->first, *prev = NULL; *at; prev = *at, at = &(*at)->next)
-		if (*at == p) {
-			*at = p->next;
-			if (p->to->last == p)
-				p->to->last = prev;
-			break;
-		}
-	conclude(p, 1, 0, S(""), S(""));
+	}
+	if (!c->targets)
+		uv_timer_stop(t);
 }
 
 /* --- the interface --- */
 
-static struct authority *authority(struct http_client *c, struct slice name)
-{
-	struct slice host = name, port = S("80");
-	struct authority *to;
-
-	for (to = c->authorities; to; to = to->next)
-		if (slice_eq(slice_str(to->name), name))
-			return to;
-	if (name.n && name.p[0] == '[') { /* IPv6 literal */
-		ptrdiff_t end = slice_find(name, ']');
-		if (end < 0)
-			return NULL;
-		host = slice_of(name.p + 1, (size_t)end - 1);
-		if ((size_t)end + 1 < name.n && name.p[end + 1] == ':')
-			port = slice_skip(name, (size_t)end + 2);
-	} else if (slice_find(name, ':') >= 0) {
-		port = name;
-		host = slice_cut(&port, ':');
-	}
-	to = calloc(1, sizeof(*to));
-	if (!to || !host.n || host.n >= sizeof(to->host) || !port.n || port.n >= sizeof(to->port) ||
-	    !(to->name = strndup(name.p, name.n))) {
-		free(to);
-		return NULL;
-	}
-	memcpy(to->host, host.p, host.n);
-	memcpy(to->port, port.p, port.n);
-	to->client = c;
-	to->next = c->authorities;
-	c->authorities = to;
-	return to;
-}
-
 struct http_client *http_client_new(struct loop *l, unsigned per_target, size_t max_body)
 {
 	struct http_client *c = calloc(1, sizeof(*c));
+
 	if (c) {
 		c->loop = l;
 		c->per_target = per_target ? per_target : 1;
@@ -469,89 +609,115 @@ static void write_message(struct buf *b, const struct http_call *call, struct sl
 {
 	buf_slice(b, slice_str(call->method));
 	buf_char(b, ' ');
-	buf_slice(b, target.n ? target : S("/"));
+	if (!target.n || target.p[0] != '/')
+		buf_char(b, '/');
+	buf_slice(b, target);
 	buf_lit(b, " HTTP/1.1\r\nHost: ");
 	buf_slice(b, host);
 	buf_lit(b, "\r\n");
 	for (size_t i = 0; i < call->n_headers; i++) {
+		struct slice v = call->headers[i].value;
 		buf_slice(b, slice_str(call->headers[i].name));
 		buf_lit(b, ": ");
-		for (size_t k = 0; k < call->headers[i].value.n; k++) {
-			char ch = call->headers[i].value.p[k];
-			buf_char(b, (unsigned char)ch < 0x20 || ch == 0x7f ? '?' : ch); /* nobody adds headers of his own */
-		}
+		for (size_t k = 0; k < v.n; k++)
+			buf_char(b, (unsigned char)v.p[k] < 0x20 || v.p[k] == 0x7f ? '?' : v.p[k]); /* nobody adds headers of his own */
 		buf_lit(b, "\r\n");
 	}
-	buf_printf(b, "Content-Length: %zu\r\n\r\n", call->body.n);
+	if (call->body.n || !strcmp(call->method, "POST") || !strcmp(call->method, "PUT"))
+		buf_printf(b, "Content-Length: %zu\r\n", call->body.n);
+	buf_lit(b, "\r\n");
 	buf_slice(b, call->body);
 }
 
-static void never(uv_timer_t *t)
+/* http://host:port/path?query#fragment; false when it is none. */
+static bool split_url(struct slice url, struct slice *host, struct slice *target)
 {
-	struct pending *p = t->data;
-	conclude(p, 0, 0, S(""), S(""));
+	ptrdiff_t fragment = slice_find(url, '#');
+	size_t at = 0;
+
+	if (fragment >= 0)
+		url.n = (size_t)fragment;
+	if (url.n < 8 || !slice_ieq(slice_of(url.p, 7), S("http://")))
+		return false;
+	url = slice_skip(url, 7);
+	for (size_t i = 0; i < url.n; i++)
+		if ((unsigned char)url.p[i] <= 0x20 || url.p[i] == 0x7f)
+			return false;
+	while (at < url.n && url.p[at] != '/' && url.p[at] != '?')
+		at++;
+	*host = slice_of(url.p, at);
+	*target = slice_skip(url, at);
+	return true;
 }
 
 void http_client_call(struct http_client *c, struct http_call *call)
 {
-	struct slice rest = slice_skip(call->url, 7), host, target = { NULL, 0 };
-	struct pending *p = calloc(1, sizeof(*p));
-	ptrdiff_t at = slice_find(rest, '/');
+	struct slice host = { NULL, 0 }, target = { NULL, 0 };
+	struct job *j = calloc(1, sizeof(*j));
 
-	if (!p)
+	if (!j)
 		abort(); /* a few hundred bytes: nothing can go on */
-	p->call = call;
-	uv_timer_init(&c->loop->uv, &p->timer);
-	p->timer.data = p;
-	host = at < 0 ? rest : slice_of(rest.p, (size_t)at);
-	target = at < 0 ? S("/") : slice_skip(rest, (size_t)at);
-	p->to = slice_ieq(slice_of(call->url.p, call->url.n < 7 ? call->url.n : 7), S("http://")) ? authority(c, host) : NULL;
-	for (size_t i = 0; i < target.n; i++)
-		if ((unsigned char)target.p[i] <= ' ')
-			p->to = NULL;
-	buf_init(&p->message, call->body.n + 65536);
-	write_message(&p->message, call, host, target);
-	if (!p->to || p->message.failed) {
-		uv_timer_start(&p->timer, never, 0, 0);
+	if (!c->started) {
+		uv_timer_init(&c->loop->uv, &c->sweep);
+		c->sweep.data = c;
+		c->started = true;
+	}
+	j->call = call;
+	uv_timer_init(&c->loop->uv, &j->timer);
+	j->timer.data = j;
+	buf_init(&j->message, call->body.n + (1 << 20));
+	if (!c->closing && split_url(call->url, &host, &target))
+		j->to = target_get(c, host);
+	if (j->to)
+		write_message(&j->message, call, host, target);
+	if (!j->to || j->message.failed) {
+		fail_later(j);
+		if (j->to)
+			target_check(j->to);
 		return;
 	}
-	uv_timer_start(&p->timer, timed_out, (uint64_t)(call->timeout / USEC_MS), 0);
-	if (p->to->last)
-		p->to->last->next = p;
-	else
-		p->to->first = p;
-	p->to->last = p;
-	pump(p->to);
-}
-
-/* The loop has ended: handles are closed, memory is given back. */
-void http_client_free(struct http_client *c)
-{
-	while (c && c->authorities) {
-		struct authority *to = c->authorities;
-		c->authorities = to->next;
-		free(to->name);
-		free(to);
-	}
-	free(c);
+	if (!uv_is_active((uv_handle_t *)&c->sweep))
+		uv_timer_start(&c->sweep, swept, SWEEP_MS, SWEEP_MS);
+	uv_timer_start(&j->timer, timed_out, call->timeout > USEC_MS ? (uint64_t)(call->timeout / USEC_MS) : 1, 0);
+	enqueue(j->to, j, false);
+	pump(j->to);
 }
 
 void http_client_stop(struct http_client *c)
 {
 	c->closing = true;
-	for (struct authority *to = c->authorities; to; to = to->next) {
-		struct pending *p;
+	if (c->started && !uv_is_closing((uv_handle_t *)&c->sweep))
+		uv_close((uv_handle_t *)&c->sweep, NULL);
+	for (struct target *to = c->targets, *next; to; to = next) {
+		struct job *j;
+
+		to->n_closing++;
 		if (to->resolving)
 			uv_cancel((uv_req_t *)&to->lookup);
-		while ((p = take(to)))
-			conclude(p, 0, 0, S(""), S(""));
+		while ((j = take(to)))
+			conclude(j, 0, 0, S(""), S(""));
 		while (to->links) {
 			struct link *k = to->links;
-			p = k->p;
-			k->p = NULL;
-			if (p)
-				conclude(p, 1, 0, S(""), S(""));
+			j = k->job;
+			k->job = NULL;
 			link_drop(k);
+			if (j)
+				conclude(j, 1, 0, S(""), S(""));
 		}
+		next = to->next;
+		to->n_closing--;
+		target_check(to);
 	}
+}
+
+/* The loop has ended: targets are gone with their connections, except for lookups that were cut off. */
+void http_client_free(struct http_client *c)
+{
+	while (c && c->targets) {
+		struct target *to = c->targets;
+		c->targets = to->next;
+		free(to->name);
+		free(to);
+	}
+	free(c);
 }

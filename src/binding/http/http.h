@@ -36,7 +36,9 @@ struct http_call {
 	const struct http_header *headers; size_t n_headers;
 	struct slice body;
 	usec timeout;
-	/* Once, on the loop. status 0: could not connect, 1: no answer in time; rsc from X-M2M-RSC or 0. */
+	bool repeatable;                /* may be sent twice: when a kept connection dies under it, another one is tried */
+	/* Once, on the loop. status 0: could not connect, or no answer that can be read; 1: no answer in time; rsc from X-M2M-RSC or 0.
+	 * A body longer than max_body is told as empty. May start further calls. */
 	void (*done)(struct http_call *call, int status, int rsc, struct slice content_type, struct slice body);
 	void *owner;
 };
