@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP client of one loop: connections kept alive per target, calls queued when all of them are busy.
  *
- * A target ("host:port") has at most `per_target` connections and exists as long as it has calls, connections or a lookup under way. A call
- * waits in the target's queue until a connection is free; its time runs from the start. Whatever fails while a call is being handed over is told in
- * a later turn of the loop. A kept connection that turns out dead before the first byte of an answer (the server closed it while it was
- * idle) is replaced once, if the call may be repeated. Answers are bounded: of one that is too long, only status and rsc are told. */
+ * A target ("host:port") has at most `per_target` connections and exists as long as it has calls, connections or a lookup
+ * under way. A call waits in the target's queue until a connection is free; its time runs from the start. Whatever fails
+ * while a call is being handed over is told in a later turn of the loop. A kept connection that turns out dead before the
+ * first byte of an answer (the server closed it while it was idle) is replaced once, if the call may be repeated. Answers
+ * are bounded: of one that is too long, only status and rsc are told. */
 #include "binding/http/http.h"
 
 #include <http_parser.h>
@@ -512,7 +513,8 @@ static bool resolved(struct target *to)
 		return true;
 	if (to->resolving)
 		return false;
-	if (uv_ip4_addr(to->host, (int)port, (struct sockaddr_in *)&a) == 0 || uv_ip6_addr(to->host, (int)port, (struct sockaddr_in6 *)&a) == 0) {
+	if (uv_ip4_addr(to->host, (int)port, (struct sockaddr_in *)&a) == 0 ||
+	    uv_ip6_addr(to->host, (int)port, (struct sockaddr_in6 *)&a) == 0) {
 		to->address[0] = a;
 		to->n_addresses = 1;
 		to->addresses_until = UINT64_MAX;
@@ -615,12 +617,12 @@ static void write_message(struct buf *b, const struct http_call *call, struct sl
 	buf_lit(b, " HTTP/1.1\r\nHost: ");
 	buf_slice(b, host);
 	buf_lit(b, "\r\n");
-	for (size_t i = 0; i < call->n_headers; i++) {
+	for (size_t i = 0; i < call->n_headers; i++) { /* no value adds headers of its own */
 		struct slice v = call->headers[i].value;
 		buf_slice(b, slice_str(call->headers[i].name));
 		buf_lit(b, ": ");
 		for (size_t k = 0; k < v.n; k++)
-			buf_char(b, (unsigned char)v.p[k] < 0x20 || v.p[k] == 0x7f ? '?' : v.p[k]); /* nobody adds headers of his own */
+			buf_char(b, (unsigned char)v.p[k] < 0x20 || v.p[k] == 0x7f ? '?' : v.p[k]);
 		buf_lit(b, "\r\n");
 	}
 	if (call->body.n || !strcmp(call->method, "POST") || !strcmp(call->method, "PUT"))
