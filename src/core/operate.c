@@ -19,38 +19,51 @@ static enum reeve_rc store_failed(struct exec *x, struct req *r, enum reeve_rc r
 
 /* --- answers --- */
 
-/* Attributes that differ from what the request sent (rcn 9); removed by the CSE: null. */
-static void render_modified(struct req *r, const struct res *res)
+/* What the request sent for sn; NULL when it did not. */
+static const struct draft_attr *sent(const struct req *r, struct slice sn)
 {
-	struct req_work *w = r->work;
-	struct json j;
+	for (size_t i = 0; i < r->work->n_attrs; i++)
+		if (slice_eq(sn, slice_str(r->work->attrs[i].a->sn)))
+			return &r->work->attrs[i];
+	return NULL;
+}
+
+static void add_modified(struct req *r, struct slice sn, struct slice raw, bool *first)
+{
+	if (!*first)
+		buf_char(&r->out, ',');
+	*first = false;
+	buf_json(&r->out, sn);
+	buf_char(&r->out, ':');
+	buf_slice(&r->out, raw);
+}
+
+/* Attributes that differ from what the request sent, and those it did not speak of but that changed; removed ones as null (rcn 9,
+ * TS-0004 7.3.3.12). old: the resource before an Update; NULL: it was created. */
+static enum reeve_rc render_modified(struct req *r, const struct res *nw, const struct res *old)
+{
+	struct json j, was = { .n = 0 };
 	bool first = true;
 
-	if (res_json(&r->arena, res, &j) != RC_OK)
-		return;
-	buf_printf(&r->out, "{\"%s\":{", w->m->root);
+	if (res_json(&r->arena, nw, &j) != RC_OK || (old && res_json(&r->arena, old, &was) != RC_OK))
+		return RC_NOMEM;
+	buf_printf(&r->out, "{\"%s\":{", r->work->m->root);
 	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i + 1].next) {
 		struct slice sn = json_inner(&j, i), raw = json_raw(&j, i + 1);
-		bool as_sent = false, common = r->op == OP_UPDATE;
+		const struct draft_attr *v = sent(r, sn);
+		/* lt was set, be it to the same second */
+		uint32_t before = old && !v && !slice_eq(sn, S("lt")) ? json_member(&was, 0, sn) : 0;
 
-		for (size_t k = 0; k < w->n_attrs && !as_sent; k++)
-			if (slice_eq(sn, slice_str(w->attrs[k].a->sn))) {
-				as_sent = w->attrs[k].raw.p && slice_eq(w->attrs[k].raw, raw);
-				common = false;
-			}
-		/* an Update by itself changes lt and st only; the rest stood there before */
-		if (as_sent || (common && !slice_eq(sn, S("lt")) && !slice_eq(sn, S("st")) && !slice_eq(sn, S("cnm"))))
-			continue;
-		if (!first)
-			buf_char(&r->out, ',');
-		first = false;
-		buf_slice(&r->out, json_raw(&j, i));
-		buf_char(&r->out, ':');
-		buf_slice(&r->out, raw);
+		if (v ? !v->raw.p || !slice_eq(v->raw, raw) : !before || !slice_eq(json_raw(&was, before), raw))
+			add_modified(r, sn, raw, &first);
 	}
+	for (uint32_t i = 1; old && i < was.tok[0].next; i = was.tok[i + 1].next)
+		if (!json_member(&j, 0, json_inner(&was, i)) && !sent(r, json_inner(&was, i)))
+			add_modified(r, json_inner(&was, i), S("null"), &first);
 	buf_lit(&r->out, "}}");
 	if (first)
 		buf_clear(&r->out);
+	return RC_OK;
 }
 
 static enum reeve_rc answer_create(struct exec *x, struct req *r, const struct res *nw)
@@ -87,7 +100,7 @@ static enum reeve_rc answer_create(struct exec *x, struct req *r, const struct r
 		buf_lit(&inner, "}}");
 		r->out = inner;
 	} else if (rcn_is(r, 1, 9)) {
-		render_modified(r, nw);
+		return render_modified(r, nw, NULL);
 	}
 	return RC_OK;
 }
@@ -333,13 +346,13 @@ static enum reeve_rc check_update(struct exec *x, struct req *r, const struct re
 	return draft_check_given(x, r, false);
 }
 
-static enum reeve_rc answer_update(struct req *r, const struct res *nw)
+static enum reeve_rc answer_update(struct req *r, const struct res *old, const struct res *nw)
 {
 	r->rsc = 2004;
 	if (rcn_is(r, 1, 1))
 		res_render_rooted(&r->out, nw);
 	else if (rcn_is(r, 1, 9))
-		render_modified(r, nw);
+		return render_modified(r, nw, old);
 	return RC_OK;
 }
 
@@ -376,7 +389,7 @@ enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t)
 	if (nw.h.n_subs && ((rc = notify_happened(x, NE_UPDATE, &nw, &nw, changed_members(r))) != RC_OK ||
 			    (rc = tree_get(x->tx, old.key, &nw)) != RC_OK))
 		return store_failed(x, r, rc);
-	return answer_update(r, &nw);
+	return answer_update(r, &old, &nw);
 }
 
 /* --- Delete --- */
