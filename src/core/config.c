@@ -52,6 +52,7 @@ void config_defaults(struct config *c)
 		.http = { .address = "127.0.0.1", .port = 8080, .open = false },
 		.base = { .registree = ACOP_RETRIEVE | ACOP_DISCOVERY, .everyone = 0, .create_all = false },
 		.expiry_scan = 1 * USEC_S,
+		.nonblocking = true,
 		.request_lifetime = 1 * HOUR,
 		.request_expiry = 30 * USEC_S,
 		.verify_subscriptions = true,

@@ -59,6 +59,7 @@ struct config {
 	bool local_authenticated;   /* rq_authn of local AEs over open listeners (AUTHZ-028; default false) */
 	/* behaviour */
 	usec expiry_scan;           /* longest pause between looks at what expires */
+	bool nonblocking;           /* <request> is supported */
 	usec request_lifetime;      /* of <request> */
 	usec request_expiry;        /* of a request without rqet: how long it may wait */
 	usec max_lifetime;          /* of a resource without et; 0: as long as its parent */

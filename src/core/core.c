@@ -69,7 +69,7 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 	buf_printf(b, "\"cst\":%d,\"csi\":", (int)c->cfg->type);
 	buf_json(b, c->home.cse_id);
 	buf_lit(b, ",\"srt\":[");
-	types_supported(b);
+	types_supported(b, c->cfg);
 	buf_lit(b, "],\"srv\":[\"2a\",\"3\"],\"csz\":[\"json\",\"cbor\"],\"poa\":[");
 	for (size_t i = 0; i < c->cfg->poa.n; i++) {
 		if (i)

@@ -332,7 +332,9 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 	if (r->op == OP_CREATE || r->op == OP_UPDATE)
 		check_content(x->core, r);
 	r->work->checked = true;
-	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request)
+	if (r->rt == RT_NONBLOCK_SYNC && !x->core->cfg->nonblocking)
+		return req_refuse(r, 5206, "<request> is not supported here: rt 2 (nonBlockingRequestAsynch) or 3 (blockingRequest)");
+	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request && !r->work->detached)
 		return about_request(x, r) ? req_refuse(r, 4000, "a <request> is accessed with blocking requests") : RC_BUSY;
 	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Non-blocking requests (TS-0004 7.3.2.2, 7.3.2.5, 7.4.12): <request>, acknowledgement, and the work behind it.
  *
- * The request that asked is answered as soon as its <request> is committed; a copy does the work on the hub and in the
- * writer. A change and its result in the <request> are one transaction, so a <request> that still says PENDING can always be
- * cancelled by deleting it. */
+ * The request that asked is answered as soon as its <request> is committed (at once, when the operator wants no <request>); a
+ * copy does the work on the hub and in the writer. A change and its result in the <request> are one transaction, so a <request>
+ * that still says PENDING can always be cancelled by deleting it. */
 #include <stdlib.h>
 
 #include "core/hub.h"
@@ -294,6 +294,13 @@ void nonblocking_begin(struct core *c, struct req *r)
 		return;
 	}
 	bg->done = worked;
+	if (!c->cfg->nonblocking) { /* rt 2: acknowledged, without an address */
+		bg->work->detached = true;
+		r->rsc = 1002;
+		hub_run(c, bg, begin_work);
+		answer_here(c, r);
+		return;
+	}
 	r->work->background = bg;
 	r->work->job = (struct write_job){ .run = accept_request, .done = accepted, .home = r->home };
 	if (writer_submit(c->writer, &r->work->job) == RC_OK)

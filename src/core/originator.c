@@ -22,6 +22,9 @@ static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s,
 
 static enum reeve_rc check_times(struct req *r, struct req_work *w)
 {
+	/* of the parameters that CMDH looks at (TS-0004 H.1), the one that is not supported: <delivery> is not */
+	if (r->has & HAS_DA && !r->bad.p)
+		return req_refuse(r, 5001, "da: requests are not aggregated on their way to other CSEs; leave it out");
 	if (parse_time(r, "rqet", r->rqet, &w->rqet) != RC_OK || parse_time(r, "rset", r->rset, &w->rset) != RC_OK ||
 	    parse_time(r, "oet", r->oet, &w->oet) != RC_OK || parse_time(r, "rp", r->rp, &w->rp) != RC_OK)
 		return RC_REFUSED;

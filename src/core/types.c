@@ -20,11 +20,16 @@ const struct type_hooks *type_hooks(int32_t ty)
 	return NULL;
 }
 
-void types_supported(struct buf *b)
+void types_supported(struct buf *b, const struct config *cfg)
 {
+	bool first = true;
+
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (i)
+		if (rows[i] == &type_request && !cfg->nonblocking)
+			continue;
+		if (!first)
 			buf_char(b, ',');
+		first = false;
 		buf_i64(b, rows[i]->ty);
 	}
 }

@@ -6,6 +6,7 @@
 #ifndef REEVE_CORE_TYPES_H
 #define REEVE_CORE_TYPES_H
 
+#include "core/config.h"
 #include "core/draft.h"
 #include "core/exec.h"
 
@@ -30,7 +31,7 @@ struct type_hooks {
 
 /* NULL when the type is not implemented. */
 const struct type_hooks *type_hooks(int32_t ty);
-/* Numbers of the implemented types, comma-separated, for supportedResourceType. */
-void types_supported(struct buf *b);
+/* Numbers of the supported types, comma-separated, for supportedResourceType. */
+void types_supported(struct buf *b, const struct config *cfg);
 
 #endif

@@ -37,6 +37,7 @@ struct req_work {
 	struct res_key request;
 	bool has_request;
 	struct req *background;   /* of the request that asked: the copy that does the work */
+	bool detached;            /* such a copy, without a <request> */
 	bool cancelled;           /* the <request> was deleted meanwhile */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool checked;             /* reception checks passed on the loop */

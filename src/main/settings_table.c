@@ -79,6 +79,9 @@ const struct option options[] = {
 
 	{ "resources", "expiry_scan", OPT_SPAN, AT(expiry_scan), SECONDS(1) / 100, DAY,
 	  "Longest pause between two looks at what expires." },
+	{ "resources", "nonblocking", OPT_BOOL, AT(nonblocking), 0, 0,
+	  "Keep a <request> resource for a non-blocking request. With false, nonBlockingRequestSynch is refused (5206), and of "
+	  "nonBlockingRequestAsynch only the notification tells the result." },
 	{ "resources", "request_lifetime", OPT_SPAN, AT(request_lifetime), SECONDS(1), 366 * DAY,
 	  "How long the <request> resource of a non-blocking request is kept." },
 	{ "resources", "request_expiry", OPT_SPAN, AT(request_expiry), SECONDS(1) / 10, DAY,

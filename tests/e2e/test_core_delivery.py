@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notify to AEs, polling channels, groups — the basics: catalogue 11, 13, 17.13, 17.14. test_polling.py and test_group.py go deeper."""
 
+import socket
 import threading
 
 import pytest
@@ -42,6 +43,28 @@ def test_nobody_there(server, ae):
     dead = "http://127.0.0.1:%d/" % free_port()
     for attrs in ({}, {"poa": [dead]}):
         ae.notify(open_to(server, ae.origin, rr=True, **attrs).at, NOTE).expect(5103)
+
+
+class Silent:
+    """Accepts connections and never answers."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", free_port()), backlog=16)
+        self.url = "http://127.0.0.1:%d/" % self.socket.getsockname()[1]
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+
+
+def test_no_answer_in_time(servers, receiver):
+    """CORE-040: 4008, unless another point of access answers"""
+    s = servers(**{"notify.timeout": "300ms"})
+    ae = s.register()
+    with Silent() as silent:
+        ae.notify(open_to(s, ae.origin, rr=True, poa=[silent.url]).at, NOTE).expect(4008)
+        ae.notify(open_to(s, ae.origin, rr=True, poa=[silent.url, receiver.url]).at, NOTE).expect(2000)
+        assert receiver.get().content == NOTE
 
 
 def test_notify_without_right(server, ae, receiver):

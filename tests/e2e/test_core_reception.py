@@ -7,6 +7,18 @@ from harness import absolute, sp_relative, stamp, unique
 from harness.times import parse
 
 
+@pytest.mark.parametrize("da", ["true", "false", "1"])
+def test_delivery_aggregation(server, ae, da):
+    """CORE-024: da is the CMDH parameter that is not supported, also on the way to another CSE; the others are (ec, rqet, rset, oet, rp, ot)"""
+    cnt = ae.container()
+    ae.retrieve(cnt, {"da": da}).expect(5001)
+    ae.delete(cnt, query={"da": da}).expect(5001)
+    ae.notify(ae.at, {"m2m:sgn": {"sur": cnt}}, query={"da": da}).expect(5001)
+    ae.retrieve("/elsewhere/base", {"da": da}).expect(5001)
+    headers = {"X-M2M-EC": "2", "X-M2M-RET": stamp(50), "X-M2M-RST": stamp(60), "X-M2M-OET": stamp(-1), "X-M2M-OT": stamp()}
+    ae.retrieve(cnt, {"rp": "60000"}, headers=headers).expect(2000)
+
+
 def test_from_is_needed(server, ae):
     """CORE-017, AUTHZ-001"""
     cnt = ae.container()

@@ -47,6 +47,15 @@ def test_registered_ae_registers_again(server, ae):
     ae.retrieve(server.base + "/" + name).expect(4004)
 
 
+def test_registration_is_not_forwarded(server, ae):
+    """AUTHZ-017: 4000 where anything else gets 4004, for there is no way to that CSE"""
+    for to in ("/elsewhere/base", server.sp_id + "/elsewhere/base", "//other.example/elsewhere/base"):
+        for who in (server.entity(None), server.entity("C"), server.entity("C" + unique("me")), ae):
+            who.create(to, 2, AE).expect(4000)
+        ae.create(to, 16, None, content={"m2m:csr": {"csi": "/third", "cb": "/third/base", "rr": False}}).expect(4000)
+        ae.create(to, 3, {}).expect(4004)
+
+
 @pytest.mark.parametrize("api", ["", "Xtest", "test", "ntest", "1", "R", "N", " Rtest", "-R"])
 def test_bad_app_id(server, api):
     """CORE-117, CORE-013"""

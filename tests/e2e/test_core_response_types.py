@@ -140,6 +140,31 @@ def test_asynchronous_to_nobody(server, receiver):
     receiver.nothing_more()
 
 
+def test_without_request_resource(servers, receiver):
+    """CORE-103, CORE-104: a CSE that does not support <request>"""
+    s = servers(**{"resources.nonblocking": "false"})
+    a = s.register(rr=True, poa=[receiver.url])
+    assert 17 not in a.retrieve(s.base)["srt"]
+    a.create(a.at, 3, {"rn": "sync"}, query={"rt": 1}).expect(5206)
+    cnt = a.container()
+    a.delete(cnt, query={"rt": 1}).expect(5206)
+    a.retrieve(cnt, {"rt": 1}).expect(5206)
+    r = a.create(a.at, 3, {"rn": "async"}, query={"rt": 2}, rqi="as-2").expect(1002)
+    assert not r.content
+    rsp = receiver.get().content["m2m:rsp"]
+    assert rsp["rsc"] == 2001 and rsp["rqi"] == "as-2" and rsp["pc"]["m2m:cnt"]["rn"] == "async"
+    a.retrieve(a.at + "/async").expect(2000)
+    assert not a.retrieve(a.at + "/missing", {"rt": 2}).expect(1002).content
+    assert receiver.get().content["m2m:rsp"]["rsc"] == 4004
+    assert not a.delete(cnt, query={"rt": 2}, headers={"X-M2M-OET": stamp(1)}).expect(1002).content
+    assert receiver.get().content["m2m:rsp"]["rsc"] == 2002
+    a.retrieve(cnt).expect(4004)
+    receiver.nothing_more()
+    # what 5206 refused did not happen later either
+    a.retrieve(a.at + "/sync").expect(4004)
+    assert all(c["typ"] != 17 for c in a.retrieve(s.base, {"rcn": 6}).expect(2000).content["m2m:rrl"]["rrf"])
+
+
 def test_access_to_the_request(server, ae, other, admin):
     """CORE-108, AUTHZ-121"""
     uri = reference(ae.create(ae.at, 3, {}, query={"rt": 1}))
