@@ -267,12 +267,14 @@ static enum reeve_rc make_loops(struct core *c)
 enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[256])
 {
 	struct core *c = calloc(1, sizeof(*c));
+	const pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	enum reeve_rc rc;
 
 	why[0] = '\0';
 	if (!c)
 		return RC_NOMEM;
+	c->background_lock = lock;
 	c->cfg = cfg;
 	c->n_loops = cfg->threads ? cfg->threads : cpus > 0 ? (unsigned)cpus : 1;
 	if ((rc = own_names(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK || (rc = make_base(c, why)) != RC_OK ||
@@ -323,8 +325,10 @@ void core_stop(struct core *c)
 	writer_stop(c->writer);
 	for (unsigned i = 0; i < c->n_loops; i++)
 		loop_stop(&c->loops[i]);
-	for (unsigned i = 0; i < c->n_loops; i++) {
+	for (unsigned i = 0; i < c->n_loops; i++) /* until then they talk to each other, and try to submit */
 		loop_join(&c->loops[i]);
+	writer_free(c->writer);
+	for (unsigned i = 0; i < c->n_loops; i++) {
 		loop_close(&c->loops[i]);
 		policy_cache_free(c->per_loop[i].policies);
 		st_reader_free(c->per_loop[i].reader);
@@ -333,6 +337,7 @@ void core_stop(struct core *c)
 		if (c->transports[i].free)
 			c->transports[i].free(c->transports[i].ctx);
 	notifier_free(c->notifier);
+	nonblocking_end(c);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
 	decisions_close(c->decisions);

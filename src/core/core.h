@@ -59,6 +59,8 @@ struct core {
 	struct writer *writer;
 	struct notifier *notifier;
 	struct hub *hub;          /* polling channels, waiting requests */
+	pthread_mutex_t background_lock;
+	struct background *background; /* non-blocking requests that are being worked on */
 	struct decisions *decisions; /* log of denials */
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct locate *locate;    /* places of Originators; NULL */

@@ -51,9 +51,50 @@ static void dup_filter(struct req *to, struct filter *f)
 	f->arp = keep(to, f->arp);
 }
 
+/* All of them are in a list, for the end may come while they wait. */
+struct background {
+	struct req req; /* first */
+	struct background *next, **link;
+};
+
+static struct req *background_new(struct core *c)
+{
+	struct background *b = aligned_alloc(16, (sizeof(*b) + 15) & ~(size_t)15);
+
+	if (!b)
+		return NULL;
+	pthread_mutex_lock(&c->background_lock);
+	b->next = c->background;
+	b->link = &c->background;
+	if (b->next)
+		b->next->link = &b->next;
+	c->background = b;
+	pthread_mutex_unlock(&c->background_lock);
+	return &b->req;
+}
+
+static void drop(struct core *c, struct req *n)
+{
+	struct background *b = (struct background *)n;
+
+	pthread_mutex_lock(&c->background_lock);
+	*b->link = b->next;
+	if (b->next)
+		b->next->link = b->link;
+	pthread_mutex_unlock(&c->background_lock);
+	req_free(n);
+	free(b);
+}
+
+void nonblocking_end(struct core *c)
+{
+	while (c->background)
+		drop(c, &c->background->req);
+}
+
 static struct req *copy(struct core *c, const struct req *r)
 {
-	struct req *n = aligned_alloc(16, sizeof(*n));
+	struct req *n = background_new(c);
 
 	if (!n)
 		return NULL;
@@ -70,17 +111,10 @@ static struct req *copy(struct core *c, const struct req *r)
 	n->peer.ae_ids = dup_list(n, r->peer.ae_ids, r->peer.n_ae_ids);
 	dup_filter(n, &n->fc);
 	if (n->arena.failed || !work_of(c, n)) {
-		req_free(n);
-		free(n);
+		drop(c, n);
 		return NULL;
 	}
 	return n;
-}
-
-static void drop(struct req *n)
-{
-	req_free(n);
-	free(n);
 }
 
 /* --- results to whom they are due (rt 2) --- */
@@ -107,7 +141,7 @@ static void send_next(struct result *s)
 	bool named = n->has & HAS_RTU;
 
 	if (s->next >= (named ? n->n_rtu : 1)) {
-		drop(n);
+		drop(n->work->core, n);
 		return;
 	}
 	s->out = (struct outbound){
@@ -129,7 +163,7 @@ static void worked(struct req *n)
 		s->pc = arena_dup(&n->arena, buf_view(&b));
 	buf_free(&b);
 	if (n->rt != RT_NONBLOCK_ASYNC || !s || !s->pc.p || n->work->cancelled) {
-		drop(n);
+		drop(n->work->core, n);
 		return;
 	}
 	s->n = n;
@@ -274,7 +308,7 @@ static void accepted(struct write_job *j, enum reeve_rc rc)
 	struct core *c = r->work->core;
 
 	if (rc != RC_OK) {
-		drop(bg);
+		drop(c, bg);
 		req_refuse(r, 5000, "the <request> could not be stored (%s)", rc_name(rc));
 		answer_here(c, r);
 		return;
@@ -305,7 +339,7 @@ void nonblocking_begin(struct core *c, struct req *r)
 	r->work->job = (struct write_job){ .run = accept_request, .done = accepted, .home = r->home };
 	if (writer_submit(c->writer, &r->work->job) == RC_OK)
 		return;
-	drop(bg);
+	drop(c, bg);
 	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
 	answer(c, r);
 }

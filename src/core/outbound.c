@@ -122,7 +122,7 @@ static bool send_to(struct call *k, struct slice url)
 	struct slice bare = target_strip(url, &serial);
 	const struct transport *t = core_transport(k->core, bare);
 
-	if (!t)
+	if (!t || k->core->notifier->stopped) /* the transports end now */
 		return false;
 	if (serial != SERIAL_CBOR) /* XML is not written by this CSE */
 		serial = SERIAL_JSON;
@@ -271,7 +271,7 @@ static void resolve(struct loop *l, struct loop_msg *m)
 		return;
 	}
 	arena_init(&a, NULL, 0, 1 << 20);
-	if (exec_lookup(&x, k->target, &t) == RC_OK && !t.virt) {
+	if (!k->core->notifier->stopped && exec_lookup(&x, k->target, &t) == RC_OK && !t.virt) {
 		self = t.res.h.ty == TYPE_CSEBASE;
 		gathers = t.res.h.ty == TYPE_GROUP;
 		if (gathers)

@@ -73,6 +73,9 @@ enum reeve_rc nonblocking_finish(struct exec *x, struct req *r);
 /* True while the <request> of r is still there (it may have been deleted to cancel the operation). */
 bool nonblocking_wanted(struct exec *x, struct req *r);
 
+/* At the end of the CSE, when no loop runs any more: give back what is still being worked on. */
+void nonblocking_end(struct core *c);
+
 /* Send r back to its binding, from any thread. An operation with a <request> enters its result there first. */
 void answer(struct core *c, struct req *r);
 /* The same when already on the loop of r and without a <request>. */

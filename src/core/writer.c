@@ -361,8 +361,10 @@ static enum reeve_rc load_seq(struct writer *w)
 	return rc;
 }
 
-static void writer_free(struct writer *w)
+void writer_free(struct writer *w)
 {
+	if (!w)
+		return;
 	policy_cache_free(w->policies);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
@@ -407,5 +409,4 @@ void writer_stop(struct writer *w)
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
-	writer_free(w);
 }

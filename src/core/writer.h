@@ -30,8 +30,10 @@ struct write_job {
 REEVE_MUST_CHECK enum reeve_rc writer_start(struct core *c, struct writer **out);
 /* From any thread. RC_LIMIT when the queue is full: the job was not taken. */
 REEVE_MUST_CHECK enum reeve_rc writer_submit(struct writer *w, struct write_job *j);
-/* Finish what was submitted, then end the thread. */
+/* Finish what was submitted, then end the thread. Later submissions find the queue full. */
 void writer_stop(struct writer *w);
+/* After writer_stop, when nobody can submit any more. NULL is fine. */
+void writer_free(struct writer *w);
 
 /* For code under exec: this transaction changed a policy or a group; every cached policy is stale from it on. */
 void writer_policies_changed(struct exec *x);

@@ -114,3 +114,83 @@ def test_blocking_subscription_holds_for_policies(server, receiver):
     answers.append(4005)
     keeper.update(cnt, 3, {"acpi": [ri]}).expect(4127)
     assert a.retrieve(cnt)["acpi"] == [loose]
+
+
+# --- the end (with AddressSanitizer: nothing is used after it was freed, nothing is left)
+
+def test_stop_with_everything_under_way(new_server):
+    """SIGTERM while requests wait for their time, for a long poll, for a target's decision, a verification and an instance, and while
+    notifications and results are on their way"""
+    gate = threading.Event()
+
+    def hang(got):
+        gate.wait(30)
+        return 2000
+    r = Receiver(answer=hang)
+    s = new_server({"resources.request_expiry": "60s"})
+    w = s.register(rr=True, poa=[r.url])
+    a = s.register()
+    _, ri = w.policy([rule([w.origin], 63), rule([a.origin, s.cse_id], 16)])
+    w.update(w.at, 2, {"acpi": [ri]}).expect(2004)
+    cnt, blocked = a.container(), a.container()
+    a.create(a.at, 15, {"rn": "pch"}).expect(2001)
+    a.create(cnt, 23, {"rn": "sub", "nu": [r.url], "enc": {"net": [1, 3]}}).expect(2001)
+    a.create(cnt, 23, {"rn": "empty", "nu": [r.url], "enc": {"net": [5]}}).expect(2001)
+    r.answer = None
+    a.create(blocked, 23, {"rn": "sub", "nu": [w.origin], "enc": {"net": [7]}}).expect(2001)
+    r.answer = hang
+
+    def ask(method, to, **kw):
+        def go():
+            try:
+                Entity(s.client, a.origin)._do(method, to, kw)
+            except OSError:
+                pass
+            except Exception as e:  # a connection that is closed without an answer
+                assert "closed" in str(e) or "Remote" in type(e).__name__, e
+        t = threading.Thread(target=go)
+        t.start()
+        return t
+    threads = [ask("GET", a.at + "/pch/pcu") for _ in range(3)]
+    threads.append(ask("PUT", blocked, content={"m2m:cnt": {"lbl": ["x"]}}))
+    threads.append(ask("PUT", blocked, content={"m2m:cnt": {"lbl": ["y"]}}))
+    threads.append(ask("GET", cnt, query={"rcn": 4}, headers={"X-M2M-RST": "60000"}))
+    threads.append(ask("POST", cnt, ty=23, content={"m2m:sub": {"rn": "v", "nu": [w.origin]}}))
+    threads.append(ask("POST", w.at, content={"m2m:sgn": {"sur": "x"}}))
+    threads.append(ask("PUT", cnt, content={"m2m:cnt": {"lbl": ["later"]}}, headers={"X-M2M-OET": "60000"}))
+    for i in range(5):
+        reference(a.update(cnt, 3, {"lbl": ["l%d" % i]}, query={"rt": 1}, headers={"X-M2M-OET": "60000"}))
+        reference(a.update(cnt, 3, {"lbl": ["n%d" % i]}, query={"rt": 2}, headers={"X-M2M-RTU": r.url}))
+        reference(a.update(blocked, 3, {"lbl": ["b%d" % i]}, query={"rt": 1}))
+    wait_until(lambda: r.queue.qsize() >= 5)
+    s.stop()
+    gate.set()
+    for t in threads:
+        t.join(30)
+    r.close()
+
+
+def test_stop_under_nonblocking_load(new_server):
+    """SIGTERM in the middle of a stream of non-blocking requests and changes: exit status 0, nothing used after it was freed"""
+    for _ in range(3):
+        s = new_server()
+        a = s.register()
+        cnt = a.container()
+        count = [0]
+
+        def load():
+            e = Entity(s.client, a.origin)
+            try:
+                while True:
+                    e.create(cnt, 4, {"con": "x"}, query={"rt": 1})
+                    e.notify(a.at, {"m2m:sgn": {"sur": "x"}}, query={"rt": 1})
+                    count[0] += 1
+            except Exception:
+                pass
+        threads = [threading.Thread(target=load) for _ in range(8)]
+        for t in threads:
+            t.start()
+        wait_until(lambda: count[0] > 100)
+        s.stop()
+        for t in threads:
+            t.join(30)

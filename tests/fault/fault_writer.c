@@ -91,6 +91,7 @@ static int teardown(void **state)
 {
 	failio_clear();
 	writer_stop(w.core.writer);
+	writer_free(w.core.writer);
 	loop_stop(&w.loop);
 	loop_join(&w.loop);
 	loop_close(&w.loop);

@@ -142,6 +142,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	writer_stop(w.core.writer);
+	writer_free(w.core.writer);
 	loop_stop(&w.loop);
 	loop_join(&w.loop);
 	loop_close(&w.loop);
@@ -288,6 +289,7 @@ static void stopping_finishes_what_was_taken(void **state)
 		submit(&t[i]);
 	}
 	writer_stop(w.core.writer);
+	writer_free(w.core.writer);
 	w.core.writer = NULL;
 	for (unsigned i = 0; i < 60; i++)
 		await(&w.reported);
@@ -323,6 +325,7 @@ static void the_background_is_cleared(void **state)
 	for (unsigned i = 0; i < 5001; i++)
 		await(&w.swept);
 	writer_stop(w.core.writer);
+	writer_free(w.core.writer);
 	w.core.writer = NULL;
 	assert_int_equal(w.swept_n, 5000);
 	assert_int_equal(w.expired_n, 1);
