@@ -39,6 +39,16 @@ enum reeve_rc st_reader_new(struct store *s, struct st_tx **out)
 	return RC_OK;
 }
 
+static void drop_txns(struct st_tx *tx)
+{
+	if (tx->txn)
+		mdb_txn_abort(tx->txn);
+	if (tx->probe)
+		mdb_txn_abort(tx->probe);
+	tx->txn = tx->probe = NULL;
+	tx->gen = NULL;
+}
+
 void st_reader_free(struct st_tx *tx)
 {
 	struct st_tx **p;
@@ -46,8 +56,7 @@ void st_reader_free(struct st_tx *tx)
 	if (!tx)
 		return;
 	pthread_mutex_lock(&tx->store->lock);
-	if (tx->txn)
-		mdb_txn_abort(tx->txn);
+	drop_txns(tx);
 	for (p = &tx->store->readers; *p != tx; p = &(*p)->next)
 		;
 	*p = tx->next;
@@ -61,10 +70,7 @@ static int move_reader(struct st_tx *tx, struct generation *g)
 	int err;
 
 	pthread_mutex_lock(&tx->store->lock);
-	if (tx->txn)
-		mdb_txn_abort(tx->txn);
-	tx->txn = NULL;
-	tx->gen = NULL;
+	drop_txns(tx);
 	err = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &tx->txn);
 	if (!err)
 		tx->gen = g;
@@ -72,6 +78,34 @@ static int move_reader(struct st_tx *tx, struct generation *g)
 		tx->txn = NULL;
 	pthread_mutex_unlock(&tx->store->lock);
 	return err;
+}
+
+/* LMDB reads the number of the last commit and then copies that commit's page of roots. A thread that is held up in between may find
+ * the page written over by the next commit but one, which need not be durable yet, or may even fail. The page was the right one when
+ * afterwards no later commit has begun to write its page (the usual case), or the number is still the last one, which a second
+ * transaction, the probe, tells. */
+static int settled(struct st_tx *tx, struct generation *g)
+{
+	MDB_envinfo info;
+	int err;
+
+	for (;;) {
+		err = mdb_env_info(g->env, &info);
+		if (err || info.me_last_txnid == mdb_txn_id(tx->txn))
+			return err;
+		err = tx->probe ? mdb_txn_renew(tx->probe) : mdb_txn_begin(g->env, NULL, MDB_RDONLY, &tx->probe);
+		if (err)
+			return err;
+		if (mdb_txn_id(tx->probe) == mdb_txn_id(tx->txn)) {
+			mdb_txn_reset(tx->probe);
+			return 0;
+		}
+		mdb_txn_reset(tx->probe);
+		mdb_txn_reset(tx->txn);
+		err = mdb_txn_renew(tx->txn);
+		if (err)
+			return err;
+	}
 }
 
 enum reeve_rc st_renew(struct st_tx *tx)
@@ -88,7 +122,11 @@ enum reeve_rc st_renew(struct st_tx *tx)
 			continue;
 		err = tx->gen == g ? mdb_txn_renew(tx->txn) : move_reader(tx, g);
 		if (!err)
+			err = settled(tx, g);
+		if (!err)
 			return RC_OK;
+		if (tx->txn)
+			mdb_txn_reset(tx->txn);
 		atomic_store(&tx->active, NULL);
 		if (err != MDB_PANIC || tries >= 3)
 			return st_fail(s, "read", err);

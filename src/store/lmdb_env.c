@@ -133,7 +133,7 @@ static int open_env(struct store *s, size_t size, MDB_env **out)
 
 	if (rc)
 		return rc;
-	if ((rc = mdb_env_set_maxdbs(env, ST_TABLES)) || (rc = mdb_env_set_maxreaders(env, s->o.readers + 16)) ||
+	if ((rc = mdb_env_set_maxdbs(env, ST_TABLES)) || (rc = mdb_env_set_maxreaders(env, 2 * s->o.readers + 16)) ||
 	    (rc = mdb_env_set_mapsize(env, size)) || (rc = mdb_env_open(env, s->path, flags, 0600))) {
 		mdb_env_close(env);
 		return rc;

@@ -28,6 +28,7 @@ struct st_tx {
 	struct store *store;
 	struct generation *gen;   /* whose txn it is; changed under store.lock */
 	MDB_txn *txn;
+	MDB_txn *probe;           /* readers: to see that a snapshot is what it says */
 	_Atomic(struct generation *) active; /* readers: between st_renew and st_release */
 	struct st_tx *next;       /* readers: in store.readers */
 	bool write, tight;

@@ -177,8 +177,17 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 	return real(fd, p, n, at);
 }
 
-/* What programs with large files call. */
-ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { return pwrite(fd, p, n, at); }
+/* What our own code calls to keep the file longer than it is used: recorded, but no failure of a commit. */
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
+{
+	static ssize_t (*real)(int, const void *, size_t, off_t);
+
+	if (!real)
+		real = REAL(pwrite64);
+	if (is_store(fd))
+		record(false, durable_fd(fd), at, p, n);
+	return real(fd, p, n, at);
+}
 
 ssize_t write(int fd, const void *p, size_t n)
 {
