@@ -141,8 +141,10 @@ def test_conflicting_lengths(server, ae, extra):
     assert ae.retrieve(cnt, {"rcn": 6}).res["rrf"] == []
 
 
-@pytest.mark.parametrize("chunks", [b"x\r\n", b"-5\r\nhello\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5;\x00\r\nhello\r\n0\r\n\r\n",
-                                    b"7fffffffffffffff\r\n"])
+@pytest.mark.parametrize("chunks", [
+    b"x\r\n", b"-5\r\nhello\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n", b"7fffffffffffffff\r\n", b"\r\n", b"5 5\r\nhello\r\n0\r\n\r\n",
+    pytest.param(b"5\r\nhelloXX0\r\n\r\n", marks=pytest.mark.xfail(strict=True, reason="Debian builds http-parser without its strict checks")),
+])
 def test_broken_chunks(server, ae, chunks):
     """Chunk sizes that are none, or do not hold"""
     data = message("POST", "/" + ae.at, [("Content-Type", "application/json;ty=3"), ("Transfer-Encoding", "chunked")], origin=ae.origin)
@@ -452,16 +454,21 @@ def test_limit_connections(new_server):
             held.append(c)
     try:
         fill()
-        closed = 0
-        for c in held:
+        def turned_away(c):
+            """503, and then the end."""
             c.settimeout(0.3)
+            got = b""
             try:
-                closed += c.recv(1) == b""
+                while True:
+                    data = c.recv(4096)
+                    if not data:
+                        return got == b"" or got.startswith(b"HTTP/1.1 503")
+                    got += data
             except ConnectionResetError:
-                closed += 1
+                return True
             except TimeoutError:
-                pass
-        assert closed >= 20
+                return False
+        assert sum(turned_away(c) for c in held) == 20
     finally:
         for c in held:
             c.close()
@@ -544,19 +551,23 @@ def test_limit_name(small):
     a.create(a.at, 3, {"rn": "n" * 17}).expect(4000)
 
 
-def test_limit_fanout(small):
+def test_limit_fanout(new_server):
     """limits.fanout_members"""
-    s = small(limits__fanout_members=3)
+    s = new_server({"limits.fanout_members": 4})
     a = s.register()
     members = [a.container() for _ in range(4)]
-    grp = a.made(a.at, 9, {"mnm": 10, "mid": members[:3]})
-    a.retrieve(grp + "/fopt").expect(2000)
     big = a.made(a.at, 9, {"mnm": 10, "mid": members})
+    a.create(a.at, 9, {"mnm": 10, "mid": members + [a.at]}).expect(6010)
+    a.retrieve(big + "/fopt").expect(2000)
+    s.stop()
+    s.settings["limits.fanout_members"] = 3
+    s.start()
 
     def over():
-        r = a.retrieve(big + "/fopt")
+        r = a.update(big + "/fopt", 3, {"lbl": ["x"]})
         assert r.rsc // 1000 in (4, 5), r
     counted(s, "limit_fanout", over)
+    assert not any("lbl" in a.retrieve(m) for m in members)
 
 
 def test_limit_parked(small):
