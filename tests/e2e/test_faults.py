@@ -183,8 +183,8 @@ def test_clean_stop_under_load(new_server):
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory):
-    source = pathlib.Path(__file__).resolve().parents[1] / "fault" / "disk.c"
-    out = tmp_path_factory.mktemp("shim") / "disk.so"
+    source = pathlib.Path(__file__).resolve().parents[1] / "fault" / "failio.c"
+    out = tmp_path_factory.mktemp("shim") / "failio.so"
     subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", str(out), str(source), "-ldl"], check=True)
     return str(out)
 
@@ -194,18 +194,21 @@ class Disk:
 
     def __init__(self, shim, folder, new_server, settings=None):
         self.control = folder / "fault"
-        self.control.write_bytes(b"0")
-        env = {"LD_PRELOAD": shim, "REEVE_FAULT": str(self.control),
+        self.control.write_text("")
+        self.said = 0
+        env = {"LD_PRELOAD": shim, "FAILIO": str(self.control),
                "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
         self.server = new_server(settings or {}, env=env)
 
     def say(self, state):
-        fd = os.open(self.control, os.O_WRONLY)
-        os.pwrite(fd, state.encode(), 0)
-        os.close(fd)
+        new = self.control.with_suffix(".new")
+        new.write_text({"0": "", "F": "write ENOSPC 0 -1\n", "S": "sync EIO 0 -1\n", "W": "write EIO 0 -1\n", "M": "meta EIO 0 -1\n"}[state])
+        self.said += 1
+        os.utime(new, ns=(self.said * 10**9, self.said * 10**9))  # the clock of files is too coarse to tell two states apart
+        new.replace(self.control)
 
 
-@pytest.mark.parametrize("state", ["F", "S", "W"])
+@pytest.mark.parametrize("state", ["F", "S", "W", "M"])
 def test_failing_disk(shim, tmp_path, new_server, state):
     """Full, failing to make durable, failing to write: changes are refused with 5xxx and did not happen, reading goes on, /healthz
     says why, and when the disk is well again so is the server"""
@@ -226,7 +229,7 @@ def test_failing_disk(shim, tmp_path, new_server, state):
     assert a.found(a.at, {"ty": 3}) == [cnt]
     status, text = s.health()
     assert status == 503
-    assert {"F": "space", "S": "", "W": ""}[state] in text and len(text) > 5
+    assert ("space" if state == "F" else "") in text and len(text) > 5
     assert s.metrics()["commit_failures"] > failures
     disk.say("0")
     wait_until(lambda: a.create(cnt, 4, {"con": "after"}).rsc == 2001, timeout=20)
@@ -263,7 +266,7 @@ def test_failing_disk_under_load(shim, tmp_path, new_server):
     a = s.register()
     containers = [a.container() for _ in range(2)]
     load = Load(s, containers, a)
-    for state in ("F", "S", "F"):
+    for state in ("F", "S", "M", "F"):
         n = len(load.acknowledged)
         wait_until(lambda: len(load.acknowledged) > n + 50, timeout=60)
         failures = s.metrics()["commit_failures"]
