@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Crashes and failing disks: what was acknowledged stays, what was not may be gone, and nothing is half there."""
 
+import itertools
 import os
 import pathlib
 import random
@@ -26,7 +27,10 @@ def all_contents(who, cnt):
 class Load:
     """Threads that create instances with numbers nobody else uses, and note what was acknowledged."""
 
+    numbers = itertools.count(1)
+
     def __init__(self, server, containers, who, threads=6):
+        self.number = next(Load.numbers)
         self.acknowledged, self.tried = [], []
         self.stop = False
         self.server, self.who, self.containers = server, who, containers
@@ -39,7 +43,7 @@ class Load:
         cnt = self.containers[n % len(self.containers)]
         count = 0
         while not self.stop:
-            con = "%s/%d/%d" % (id(self), n, count)
+            con = "%d/%d/%d" % (self.number, n, count)
             count += 1
             self.tried.append((cnt, con))
             try:
