@@ -228,12 +228,54 @@ void notifier_remove(struct feed *f, uint64_t seq, bool counted)
 
 /* --- the pump --- */
 
+/* Moves that this snapshot shows; later ones wait for the wake behind their commit. */
+static void follow_moved(struct notifier *n, struct exec *x)
+{
+	struct moved v[MOVED_MOST];
+	size_t count = 0, left = 0;
+	bool all;
+
+	pthread_mutex_lock(&n->moved_lock);
+	all = n->moved_more && n->moved_more <= st_version(x->tx);
+	for (size_t i = 0; i < n->n_moved; i++) {
+		if (n->moved[i].since <= st_version(x->tx))
+			v[count++] = n->moved[i];
+		else
+			n->moved[left++] = n->moved[i];
+	}
+	n->n_moved = left;
+	if (all)
+		n->moved_more = 0;
+	pthread_mutex_unlock(&n->moved_lock);
+	if (!count && !all)
+		return;
+	for (size_t i = 0; i < FEED_BUCKETS; i++)
+		for (struct feed *f = n->bucket[i]; f; f = f->next)
+			lanes_moved(f, x, v, count, all);
+}
+
+void notifier_moved(struct exec *x, struct res_key key)
+{
+	struct notifier *n = x->core->notifier;
+
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->moved_lock);
+	if (n->n_moved < MOVED_MOST)
+		n->moved[n->n_moved++] = (struct moved){ key, st_version(x->tx) };
+	else
+		n->moved_more = st_version(x->tx);
+	pthread_mutex_unlock(&n->moved_lock);
+	writer_outbox_changed(x); /* wakes the notifier after the commit */
+}
+
 static void run_once(struct notifier *n, struct exec *x)
 {
 	struct feed *f;
 	struct lane *l;
 
 	scan(n, x);
+	follow_moved(n, x);
 	while ((f = n->dirty)) {
 		n->dirty = f->next_dirty;
 		f->dirty = false;
@@ -292,6 +334,7 @@ enum reeve_rc notifier_new(struct core *c, struct loop *hub, struct notifier **o
 		return RC_NOMEM;
 	n->core = c;
 	n->hub = hub;
+	pthread_mutex_init(&n->moved_lock, NULL);
 	n->again.fn = look_again;
 	snprintf(n->prefix, sizeof(n->prefix), "n%06x-", (unsigned)(rand_u64() & 0xffffff));
 	n->cache = sub_cache_new();
@@ -347,5 +390,6 @@ void notifier_free(struct notifier *n)
 	sub_cache_free(n->cache);
 	if (n->reader)
 		st_reader_free(n->reader);
+	pthread_mutex_destroy(&n->moved_lock);
 	free(n);
 }

@@ -6,6 +6,7 @@
 #ifndef REEVE_CORE_NOTIFIER_INT_H
 #define REEVE_CORE_NOTIFIER_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/alarm.h"
@@ -92,7 +93,9 @@ struct feed {
 	uint64_t uncommitted;         /* and finished, but not yet subtracted in the store */
 };
 
-enum { FEED_BUCKETS = 4096 };
+enum { FEED_BUCKETS = 4096, MOVED_MOST = 32 };
+
+struct moved { struct res_key key; uint64_t since; };
 
 struct notifier {
 	struct core *core;
@@ -116,6 +119,10 @@ struct notifier {
 	struct removal *removal;      /* being gathered for the writer */
 	bool removing;                /* one is with the writer */
 	bool pumping, pump_again, stopped;
+	pthread_mutex_t moved_lock;
+	struct moved moved[MOVED_MOST]; /* AEs that can be reached elsewhere, and since which commit */
+	size_t n_moved;
+	uint64_t moved_more;          /* more than fit: any may have, since this commit; 0: none */
 	char prefix[9];               /* of request identifiers */
 	uint64_t requests;
 };
@@ -146,6 +153,8 @@ void lane_serve(struct lane *l, struct exec *x);
 /* The subscription is gone: forget undelivered units, except those that survive it. */
 void lanes_prune(struct feed *f, bool keep_plain);
 void lanes_free(struct feed *f);
+/* Lanes of f to one of the AEs at v (or, with `all`, to any) are served now, whatever their back-off. */
+void lanes_moved(struct feed *f, struct exec *x, const struct moved *v, size_t n, bool all);
 
 /* notify_await.c: has what they wait for come? */
 void await_check(struct notifier *n);

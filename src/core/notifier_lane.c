@@ -293,6 +293,25 @@ void lanes_prune(struct feed *f, bool keep_plain)
 	}
 }
 
+void lanes_moved(struct feed *f, struct exec *x, const struct moved *v, size_t n, bool all)
+{
+	for (struct lane *l = f->lanes; l; l = l->next) {
+		struct slice target = slice_of(l->target, l->target_n);
+		bool moved = all;
+		struct target t;
+
+		if (!l->first || l->busy || !l->retry_at || target_is_url(target) || exec_lookup(x, target, &t) != RC_OK || t.virt)
+			continue;
+		for (size_t i = 0; i < n && !moved; i++)
+			moved = v[i].key.n == t.res.key.n;
+		if (!moved)
+			continue;
+		l->retry_at = 0;
+		l->failures = 0;
+		make_ready(l);
+	}
+}
+
 void lanes_free(struct feed *f)
 {
 	while (f->lanes) {

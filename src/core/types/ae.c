@@ -2,6 +2,7 @@
 /* <AE>: registration (TS-0001 10.2.2.2, TS-0004 7.4.5). The Originator's wish decides the kind of AE-ID-Stem; who may register is a matter
  * of the operator's lists here, not of policies. */
 #include "base/rand.h"
+#include "core/notify.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -121,10 +122,10 @@ static enum reeve_rc created(struct exec *x, struct req *r, const struct res *pa
 /* A new point of access: what waits for this AE is tried again now (TS-0001 10.2.2.4). */
 static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
 {
-	(void)old, (void)nw;
+	(void)old;
 	for (size_t i = 0; i < r->work->n_attrs; i++)
 		if (slice_eq(slice_str(r->work->attrs[i].a->sn), S("poa")))
-			writer_outbox_changed(x);
+			notifier_moved(x, nw->key);
 	return RC_OK;
 }
 
