@@ -117,19 +117,29 @@ enum header {
 	H_ORIGIN, H_RI, H_RVI, H_VSI, H_GID, H_OT, H_RET, H_RST, H_OET, H_RTU, H_EC, H_AS, H_ACCEPT, H_CONTENT_TYPE, H_AUTHORIZATION, H_NONE
 };
 
+/* Two or three letters in either case as a number: the names behind "X-M2M-" are told apart by one comparison. */
+#define KEY(a, b, c) ((unsigned)(a) << 16 | (unsigned)(b) << 8 | (unsigned)(c))
+
 static enum header header_of(struct slice name)
 {
-	static const struct { uint8_t n; uint8_t h; const char *rest; } onem2m[] = { /* behind "X-M2M-" */
-		{ 2, H_RI, "RI" },   { 3, H_RVI, "RVI" }, { 6, H_ORIGIN, "Origin" }, { 2, H_OT, "OT" },
-		{ 2, H_EC, "EC" },   { 2, H_AS, "AS" },   { 3, H_VSI, "VSI" },       { 3, H_GID, "GID" },
-		{ 3, H_RET, "RET" }, { 3, H_RST, "RST" }, { 3, H_OET, "OET" },       { 3, H_RTU, "RTU" },
-	};
+	const unsigned char *p = (const unsigned char *)name.p;
 
-	if (name.n > 6 && name.n <= 12 && (name.p[0] | 0x20) == 'x' && slice_ieq(slice_of(name.p, 6), S("X-M2M-"))) {
-		struct slice rest = slice_skip(name, 6);
-		for (size_t i = 0; i < sizeof(onem2m) / sizeof(onem2m[0]); i++)
-			if (rest.n == onem2m[i].n && slice_ieq(rest, slice_of(onem2m[i].rest, onem2m[i].n)))
-				return (enum header)onem2m[i].h;
+	if (name.n >= 8 && (p[0] | 0x20) == 'x' && p[1] == '-' && (p[2] | 0x20) == 'm' && p[3] == '2' && (p[4] | 0x20) == 'm' && p[5] == '-') {
+		if (name.n > 9)
+			return slice_ieq(slice_skip(name, 6), S("Origin")) ? H_ORIGIN : H_NONE;
+		switch (KEY(p[6] | 0x20, p[7] | 0x20, name.n == 9 ? p[8] | 0x20 : 0)) {
+		case KEY('r', 'i', 0): return H_RI;
+		case KEY('o', 't', 0): return H_OT;
+		case KEY('e', 'c', 0): return H_EC;
+		case KEY('a', 's', 0): return H_AS;
+		case KEY('r', 'v', 'i'): return H_RVI;
+		case KEY('v', 's', 'i'): return H_VSI;
+		case KEY('g', 'i', 'd'): return H_GID;
+		case KEY('r', 'e', 't'): return H_RET;
+		case KEY('r', 's', 't'): return H_RST;
+		case KEY('o', 'e', 't'): return H_OET;
+		case KEY('r', 't', 'u'): return H_RTU;
+		}
 		return H_NONE;
 	}
 	switch (name.n) {

@@ -279,8 +279,6 @@ static void path(struct req *r, struct slice p)
 	} else if (slice_starts(to, S("/")) && !slice_starts(to, S("//"))) {
 		r->to = slice_skip(to, 1);
 	}
-	while (r->to.n > 1 && r->to.p[r->to.n - 1] == '/')
-		r->to.n--;
 	if (!r->to.n)
 		map_bad(r, "the path is no oneM2M address", p);
 }

@@ -74,23 +74,25 @@ static int count_body(struct http_in *in, const char *at, size_t n)
 static void look_at_line(struct http_in *in, const char *p, size_t n)
 {
 	static const char expected[] = "HTTP/";
+	size_t i = 0;
 
-	for (size_t i = 0; i < n && in->line_state < L_DONE; i++) {
-		char c = p[i];
-		if (in->line_state == L_START && (c == '\r' || c == '\n'))
-			continue;
-		if (in->line_state <= L_TARGET) {
-			if (in->line_state == L_START)
-				in->line_state = L_METHOD;
-			if (c == ' ')
-				in->line_state++;
-			else if (c == '\n')
-				in->line_state = L_DONE; /* no version at all: the library says so */
-		} else if (c != expected[in->line_state - L_HTTP]) {
+	while (in->line_state == L_START && i < n && (p[i] == '\r' || p[i] == '\n'))
+		i++;
+	if (in->line_state == L_START && i < n)
+		in->line_state = L_METHOD;
+	while ((in->line_state == L_METHOD || in->line_state == L_TARGET) && i < n) {
+		while (i < n && p[i] != ' ' && p[i] != '\n')
+			i++;
+		if (i < n) /* no version at all: the library says so */
+			in->line_state = p[i] == ' ' ? in->line_state + 1 : L_DONE;
+		i++;
+	}
+	for (; i < n && in->line_state < L_DONE; i++) {
+		if (p[i] == expected[in->line_state - L_HTTP]) {
+			in->line_state++;
+		} else {
 			in->line_bad = true;
 			in->line_state = L_DONE;
-		} else {
-			in->line_state++;
 		}
 	}
 }
