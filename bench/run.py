@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of docs/architecture.md section 7, each beside its yardstick in one run on one machine.
 
-usage: bench/run.py [--build DIR] [--seconds N] [--rounds N] [--resources N] [--only NAME...] [--requests N] [--readme]
+usage: bench/run.py [--build DIR] [--seconds N] [--rounds N] [--resources N] [--only NAME...] [--requests N]
 
 Prints one line each, tab-separated: name, figure, target, ok or short; writes the same with the raw rates to
 build/bench.json. A ratio is the median of rounds in which the two sides took turns. Load comes from wrk."""
@@ -389,25 +389,7 @@ class Bench:
         finally:
             shutil.rmtree(self.tmp, ignore_errors=True)
         (self.build / "bench.json").write_text(json.dumps(self.results, indent=1) + "\n")
-        if self.args.readme:
-            self.write_readme()
         return 0
-
-    def write_readme(self):
-        """The table between the marks of README.md."""
-        path = ROOT / "README.md"
-        text = path.read_text()
-        head, rest = text.split("<!-- bench -->\n", 1)
-        tail = rest.split("<!-- /bench -->", 1)[1]
-        rows = ["Measured by `make bench` on %s, two cores of a shared machine; each ratio is the median of rounds in which both sides took" %
-                time.strftime("%Y-%m-%d"),
-                "turns. Rates are requests a second over HTTP, 64 connections.", "",
-                "| figure | measured | target | rate | yardstick |", "|---|---|---|---|---|"]
-        for r in self.results:
-            figure = ("%.3g%s" if abs(r["figure"]) < 1000 else "%.0f%s") % (r["figure"], r["unit"])
-            rate, yard = (("%s" % format(round(r[k]), ",") if k in r else "") for k in ("rate", "yardstick"))
-            rows.append("| %s | %s | %s%s | %s | %s |" % (r["name"], figure, r["target"], "" if r["ok"] else " (short)", rate, yard))
-        path.write_text(head + "<!-- bench -->\n" + "\n".join(rows) + "\n<!-- /bench -->" + tail)
 
 
 def main():
@@ -418,7 +400,6 @@ def main():
     ap.add_argument("--resources", type=int, default=1000000)
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
-    ap.add_argument("--readme", action="store_true", help="write the figures into README.md")
     args = ap.parse_args()
     subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_append"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()

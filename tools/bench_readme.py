@@ -26,10 +26,12 @@ def number(figure, unit):
 
 
 def table(results):
-    rows = [f"Measured by `make bench` on {processor()}, each figure beside its yardstick in one run.", "",
-            "| figure | measured | target | |", "|---|---:|---:|---|"]
+    rows = [f"Measured by `make bench` on {processor()} (shared, so ratios tell more than rates), each figure beside its yardstick",
+            "in one run: the median of rounds in which both took turns. Rates are requests a second, 64 connections.", "",
+            "| figure | measured | target | | rate | yardstick |", "|---|---:|---:|---|---:|---:|"]
     for r in results:
-        rows.append(f"| {r['name']} | {number(r['figure'], r.get('unit', ''))} | {r['target']} | {'ok' if r['ok'] else 'short'} |")
+        rates = " | ".join(f"{r[k]:,.0f}" if k in r else "" for k in ("rate", "yardstick"))
+        rows.append(f"| {r['name']} | {number(r['figure'], r.get('unit', ''))} | {r['target']} | {'ok' if r['ok'] else 'short'} | {rates} |")
     return "\n".join(rows) + "\n"
 
 

@@ -68,8 +68,8 @@ struct notifier;
 REEVE_MUST_CHECK enum reeve_rc notifier_new(struct core *c, struct loop *hub, struct notifier **out);
 /* New entries were committed. Any thread. */
 void notifier_wake(struct notifier *n);
-/* The AE `key` can be reached elsewhere from this transaction on: what could not be delivered to it is tried again then, without waiting for
- * the next attempt (CORE-126). Writer only. */
+/* The AE `key` can be reached elsewhere from this transaction on: what could not be delivered to it is tried again then, without
+ * waiting for the next attempt (CORE-126). Writer only. */
 void notifier_moved(struct exec *x, struct res_key key);
 void notifier_stop(struct notifier *n); /* on the hub; no more sends are begun */
 void notifier_free(struct notifier *n);
