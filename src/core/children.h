@@ -9,6 +9,10 @@
  * Cost grows with the candidates of the most selective index (label, type), not with the tree. */
 enum reeve_rc children_discover(struct exec *x, struct req *r, const struct res *root);
 
+/* The same for one who will go elsewhere when there is no match: *any tells. With n > 0 only the resources `ids` lead to are looked at. */
+enum reeve_rc children_discover_among(struct exec *x, struct req *r, const struct res *root, const struct slice *ids, size_t n,
+				      bool *any);
+
 /* Content of rcn 4, 5, 6, 8 for `root` into r->out, with filter, lvl, lim, ofst, and Retrieve privilege per child; sets cnst, cnot. */
 enum reeve_rc children_render(struct exec *x, struct req *r, const struct res *root, int rcn);
 

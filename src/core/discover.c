@@ -18,13 +18,15 @@
 
 enum { BUDGET_FIRST = 64, BUDGET_GROWTH = 8, ARP_SEEN = 1 << 16, ENDING = 16 };
 
-enum source { WALK, LABELS, CHILD_LABELS, TYPES };
+enum source { WALK, LABELS, CHILD_LABELS, TYPES, NAMED };
 
 struct discovery {
 	struct exec *x;
 	struct req *r;
 	const struct res *root;
 	const struct filter *f;
+	const struct slice *ids; /* NAMED: candidates, as addresses */
+	size_t n_ids;
 	struct places places;
 	struct arena work;      /* lives as long as the attempt */
 	struct arena scratch;   /* of one candidate */
@@ -363,9 +365,30 @@ static enum step from_walk(struct discovery *d)
 	return step;
 }
 
-/* --- a small subtree instead of an index --- */
-
 static int by_key(const void *a, const void *b) { return key_order(*(const struct res_key *)a, *(const struct res_key *)b); }
+
+/* Candidates that somebody told. What is not here, or is told twice, is passed over. */
+static enum step from_named(struct discovery *d)
+{
+	struct res_key *keys = arena_array(&d->work, d->n_ids, sizeof(*keys));
+	enum step step = GO_ON;
+	struct target t;
+	struct res c;
+	size_t n = 0;
+
+	if (!keys)
+		return FAILED;
+	for (size_t i = 0; i < d->n_ids; i++)
+		if (exec_lookup(d->x, d->ids[i], &t) == RC_OK && !t.virt && !t.attr.p)
+			keys[n++] = t.res.key;
+	qsort(keys, n, sizeof(*keys), by_key);
+	for (size_t i = 0; i < n && step == GO_ON; i++)
+		if ((!i || by_key(&keys[i - 1], &keys[i]) != 0) && tree_get(d->x->tx, keys[i], &c) == RC_OK)
+			step = consider(d, &c, 0);
+	return step;
+}
+
+/* --- a small subtree instead of an index --- */
 
 static int by_own(const void *a, const void *b)
 {
@@ -462,9 +485,9 @@ static enum step search(struct discovery *d)
 	uint64_t most = d->x->core->cfg->limits.discovery_visits;
 	enum step step;
 
-	if (d->source == WALK) {
+	if (d->source == WALK || d->source == NAMED) {
 		begin_attempt(d);
-		return from_walk(d);
+		return d->source == WALK ? from_walk(d) : from_named(d);
 	}
 	for (uint64_t budget = BUDGET_FIRST; d->root->key.parent && budget < most; budget *= BUDGET_GROWTH) {
 		begin_attempt(d);
@@ -491,7 +514,7 @@ static enum reeve_rc check(struct req *r, const struct filter *f)
 		return req_refuse(r, 4000, "%.*s", SF(why));
 	}
 	if (r->has & HAS_RCN && r->rcn != 6)
-		return req_refuse(r, 4000, "rcn: discovery (fu=1) takes none or 6");
+		return req_refuse(r, 4000, "rcn: discovery takes none or 6");
 	return RC_OK;
 }
 
@@ -515,17 +538,18 @@ static enum reeve_rc discover(struct discovery *d)
 	return RC_OK;
 }
 
-enum reeve_rc children_discover(struct exec *x, struct req *r, const struct res *root)
+enum reeve_rc children_discover_among(struct exec *x, struct req *r, const struct res *root, const struct slice *ids, size_t n,
+				      bool *any)
 {
 	const struct limits *limits = &x->core->cfg->limits;
-	struct discovery d = { .x = x, .r = r, .root = root, .f = &r->fc };
+	struct discovery d = { .x = x, .r = r, .root = root, .f = &r->fc, .ids = ids, .n_ids = n };
 	enum reeve_rc rc = check(r, &r->fc);
 
 	if (rc)
 		return rc;
 	r->fc.now = x->now;
 	r->fc.looks = &d.looks;
-	d.source = choose(&r->fc);
+	d.source = n ? NAMED : choose(&r->fc);
 	d.structured = r->drt != 2;
 	d.references = r->has & HAS_RCN;
 	d.first = r->fc.ofst > 1 ? (uint64_t)r->fc.ofst - 1 : 0;
@@ -539,5 +563,12 @@ enum reeve_rc children_discover(struct exec *x, struct req *r, const struct res 
 	arena_reset(&d.scratch);
 	arena_reset(&d.work);
 	r->fc.looks = NULL;
+	*any = d.found > 0;
 	return rc;
+}
+
+enum reeve_rc children_discover(struct exec *x, struct req *r, const struct res *root)
+{
+	bool any;
+	return children_discover_among(x, r, root, NULL, 0, &any);
 }

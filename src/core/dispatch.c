@@ -7,6 +7,7 @@
  *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
  */
 #include "core/hub.h"
+#include "core/ipe.h"
 #include "core/notify.h"
 #include "core/polling.h"
 #include "core/work.h"
@@ -40,7 +41,7 @@ static bool rcn_valid(const struct req *r)
 	};
 	if (!(r->has & HAS_RCN))
 		return true;
-	if (r->op == OP_RETRIEVE && r->fc.fu == 1)
+	if (r->op == OP_RETRIEVE && (r->fc.fu == 1 || r->fc.fu == 3))
 		return r->rcn == 6;
 	return r->rcn >= 0 && r->rcn < 32 && valid[r->op] >> r->rcn & 1;
 }
@@ -273,6 +274,8 @@ static void after_hub(struct core *c, struct req *r)
 		polling_retrieve(c, r, &t);
 	else if (t.virt == VIRT_PCU)
 		polling_notify(c, r, &t);
+	else if (r->op == OP_RETRIEVE && r->fc.fu == 3)
+		ipe_ask(c, r);
 	else if (r->op == OP_RETRIEVE)
 		notify_await(c, r, &t);
 	else
@@ -340,6 +343,8 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");
 	if (r->work->oet > x->now)
 		return RC_LIMIT;
+	if (r->work->has_request && r->op == OP_RETRIEVE && r->fc.fu == 3)
+		return RC_AGAIN;
 	if (r->work->has_request && r->op != OP_NOTIFY)
 		return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY)

@@ -6,6 +6,7 @@
 
 #include "core/children.h"
 #include "core/fanout.h"
+#include "core/ipe.h"
 #include "core/notify.h"
 #include "core/types.h"
 #include "core/work.h"
@@ -199,7 +200,7 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 	if (r->op == OP_RETRIEVE && (r->fc.fu == 1))
 		return children_discover(x, r, &t->res);
 	if (r->op == OP_RETRIEVE && r->fc.fu == 3)
-		return req_refuse(r, 5001, "IPE on-demand discovery is not implemented");
+		return ipe_discover(x, r, &t->res);
 	if (r->op == OP_CREATE && r->ty == 2)
 		return op_create(x, r, t); /* registration: no access decision (TS-0004 7.4.5.2) */
 	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)

@@ -385,6 +385,108 @@ enum reeve_rc filter_from_json(struct filter *f, struct arena *a, const struct j
 	return RC_OK;
 }
 
+static void write_list(struct buf *b, const struct cond *c, const struct filter_list *l)
+{
+	bool one = !strcmp(c->name, "lbq") && l->n == 1;
+
+	for (size_t i = 0; i < l->n; i++) {
+		buf_slice(b, i ? S(",") : one ? S("") : S("["));
+		buf_json(b, l->v[i]);
+	}
+	if (!one)
+		buf_char(b, ']');
+}
+
+static void write_numbers(struct buf *b, const struct filter_nums *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		buf_char(b, i ? ',' : '[');
+		buf_i64(b, l->v[i]);
+	}
+	buf_char(b, ']');
+}
+
+static void write_time(struct buf *b, usec t)
+{
+	char text[TEXT_TIMESTAMP_MAX];
+	buf_json(b, slice_of(text, text_timestamp_write(t, text)));
+}
+
+static bool given(const struct cond *c, const void *at)
+{
+	switch (c->kind) {
+	case TIME:
+		return *(const usec *)at != USEC_NEVER;
+	case NUMBER:
+		return *(const int64_t *)at != -1;
+	case SMALL:
+		return *(const int *)at != 0;
+	case TEXT:
+		return ((const struct slice *)at)->p;
+	case TYPES:
+		return ((const struct filter_nums *)at)->n;
+	default:
+		return ((const struct filter_list *)at)->n;
+	}
+}
+
+static void write_cond(struct buf *b, const struct cond *c, const void *at)
+{
+	buf_printf(b, "%s\"%s\":", b->p[b->n - 1] == '{' ? "" : ",", c->name);
+	switch (c->kind) {
+	case TIME:
+		write_time(b, *(const usec *)at);
+		break;
+	case NUMBER:
+		buf_i64(b, *(const int64_t *)at);
+		break;
+	case SMALL:
+		buf_i64(b, *(const int *)at);
+		break;
+	case TEXT:
+		buf_json(b, *(const struct slice *)at);
+		break;
+	case TYPES:
+		write_numbers(b, at);
+		break;
+	default:
+		write_list(b, c, at);
+		break;
+	}
+}
+
+static void write_attrs(struct buf *b, const char *name, const struct filter_attr *v, size_t n)
+{
+	for (size_t i = 0; i < n && !b->failed; i++) {
+		if (i)
+			buf_char(b, ',');
+		else
+			buf_printf(b, "%s\"%s\":[", b->p[b->n - 1] == '{' ? "" : ",", name);
+		buf_lit(b, "{\"nm\":");
+		buf_json(b, v[i].name);
+		buf_lit(b, ",\"val\":");
+		buf_json(b, v[i].value);
+		buf_char(b, '}');
+	}
+	if (n)
+		buf_char(b, ']');
+}
+
+void filter_to_json(struct buf *b, const struct filter *f)
+{
+	buf_char(b, '{');
+	for (size_t i = 0; i < sizeof(conds) / sizeof(conds[0]) && !b->failed; i++) {
+		const void *at = (const char *)f + conds[i].at;
+
+		if (given(&conds[i], at))
+			write_cond(b, &conds[i], at);
+	}
+	write_attrs(b, "atr", f->atr, f->n_atr);
+	write_attrs(b, "catr", f->catr, f->n_catr);
+	write_attrs(b, "patr", f->patr, f->n_patr);
+	buf_char(b, '}');
+}
+
 enum reeve_rc filter_check(const struct filter *f, struct slice *why)
 {
 	if ((f->cfq.p != NULL) != (f->cfs != 0)) {
@@ -393,10 +495,6 @@ enum reeve_rc filter_check(const struct filter *f, struct slice *why)
 	}
 	if (f->smf.n) {
 		*why = S("smf: semantic filters are not supported");
-		return RC_UNSUPPORTED;
-	}
-	if (f->fu == 3) {
-		*why = S("fu=3: on-demand discovery is not supported");
 		return RC_UNSUPPORTED;
 	}
 	return RC_OK;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/rc.h"
 
+struct buf;
 struct res;
 struct st_tx;
 
@@ -53,7 +54,10 @@ struct json;
  * names are passed over; its chty is entered like that of fc). Sets *f anew. */
 REEVE_MUST_CHECK enum reeve_rc filter_from_json(struct filter *f, struct arena *a, const struct json *j, uint32_t i, struct slice *why);
 
-/* What no single condition tells, before a filter is used: RC_INVALID (4000): cfs and cfq go together. RC_UNSUPPORTED (5001): smf, fu 3. */
+/* The way back: f as a JSON object. Values of attributes become strings. */
+void filter_to_json(struct buf *b, const struct filter *f);
+
+/* What no single condition tells, before a filter is used: RC_INVALID (4000): cfs and cfq go together. RC_UNSUPPORTED (5001): smf. */
 REEVE_MUST_CHECK enum reeve_rc filter_check(const struct filter *f, struct slice *why);
 
 /* Does r match? `discovery`: "*" in attribute values is a wildcard. Memory for scratch from a. */

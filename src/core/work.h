@@ -42,7 +42,9 @@ struct req_work {
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool checked;             /* reception checks passed on the loop */
 	bool preluded;            /* notify_prelude let it pass */
-	bool awaited;             /* waited for an instance already (notify_await.c) */
+	bool awaited;             /* waited for an instance already (notify_await.c), or for an IPE */
+	bool ipe_asked;           /* fu 3: the IPE was asked, and this is what it named (ipe.c) */
+	const struct slice *named; size_t n_named;
 	bool resumed;
 	bool keeps;               /* refused, and what was written along with that is meant to stay */
 };

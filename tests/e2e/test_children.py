@@ -83,13 +83,13 @@ def test_delete_shows_what_it_removes(ae, tree):
 
 
 @pytest.mark.parametrize("query", [{"rcn": 6, "ofst": 0}, {"rcn": 6, "lim": -1}, {"rcn": 6, "fo": 3}, {"rcn": 4, "cfs": 1}, {"rcn": 2}, {"rcn": 3},
-                                   {"rcn": 9}, {"rcn": 11}, {"rcn": "x"}])
+                                   {"rcn": 9}, {"rcn": 11}, {"rcn": "x"}, {"rcn": 6, "fu": 3}])
 def test_malformed(ae, tree, query):
     """Refused, not ignored"""
     ae.retrieve(tree, query).expect(4000)
 
 
-@pytest.mark.parametrize("query", [{"rcn": 6, "smf": "SELECT"}, {"rcn": 6, "fu": 3}])
+@pytest.mark.parametrize("query", [{"rcn": 6, "smf": "SELECT"}, {"fu": 3, "smf": "SELECT"}])
 def test_not_supported(ae, tree, query):
     """CORE-032"""
     ae.retrieve(tree, query).expect(5001)

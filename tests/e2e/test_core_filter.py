@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness import rule, stamp, unique, wait_until
+from harness import Receiver, rule, stamp, unique, wait_until
 
 
 def names(addresses):
@@ -351,9 +351,31 @@ def test_relative_path_to_latest(relatives):
     assert got in ([top + "/two/la"], [top + "/two/inst"])
 
 
-def test_ipe_discovery_is_not_supported(ae):
-    """CORE-032: fu 3 is bound to IPEs that answer discovery"""
-    ae.retrieve(ae.at, {"fu": 3}).expect(5001)
+def test_on_demand_discovery(server, ae, other):
+    """CORE-097, CORE-098, AUTHZ-139: the AE of a proxy finds what it has not yet; over two real connections"""
+    def answer(got):
+        idr = got.content["m2m:sgn"]["idr"]
+        if idr["or"] != ae.origin:
+            return 5208
+        assert idr["fc"] == {"fu": 3, "lbl": ["fan"], "ty": [3]}
+        seen = proxy.container(lbl=["fan"], acpi=[show])
+        hidden = proxy.container(lbl=["fan"])
+        named.append(seen)
+        return 2000, {"m2m:uril": [hidden, seen]}
+
+    named = []
+    receiver = Receiver(answer=answer)
+    try:
+        proxy = server.register(rr=True, poa=[receiver.url])
+        _, show = proxy.policy([rule(proxy.origin, 63), rule("all", 32)])
+        query = {"fu": 3, "lbl": "fan", "ty": 3}
+        other.retrieve(proxy.at, query).expect(5208)
+        assert ae.retrieve(proxy.at, query).expect(2000).content == {"m2m:uril": named}
+        assert ae.retrieve(proxy.at, query).expect(2000).content == {"m2m:uril": named}
+        receiver.get(), receiver.get()
+        receiver.nothing_more()
+    finally:
+        receiver.close()
 
 
 @pytest.mark.parametrize("query", [{"fu": 0}, {"fu": 4}, {"fu": "x"}, {"fo": 3}, {"fo": "AND"}, {"crb": "x"}, {"cra": "2020-01-01"}, {"us": ""},
