@@ -312,3 +312,50 @@ def test_notification_survives_a_crash(new_server, receiver):
         assert again.get(30).sgn["nev"]["rep"]["m2m:cin"]["con"] == "survivor"
     finally:
         again.close()
+
+
+def test_rate_limit(ae, receiver):
+    """CORE-192: mnn in a window, the rest in the following ones, in order"""
+    cnt = ae.container()
+    subscribe(ae, cnt, receiver, "/limited", enc={"net": [3]}, rl={"mnn": 2, "tww": "PT3S"})
+    for n in range(5):
+        ae.instance(cnt, n)
+    got = []
+    while True:
+        if len(got) == 2:
+            assert marker(ae, receiver).path == "/marker", "a third one within the window"
+        got.append(receiver.get())
+        if len(got) == 5:
+            break
+    assert [g.sgn["nev"]["rep"]["m2m:cin"]["con"] for g in got] == [0, 1, 2, 3, 4]
+    receiver.nothing_more()
+
+
+def test_kept_notifications_go_with_the_subscription(ae, receiver):
+    """CORE-195"""
+    cnt, other_cnt = ae.container(), ae.container()
+    sub = subscribe(ae, cnt, receiver, "/dropped", enc={"net": [3]}, bn={"num": 100, "dur": "PT1S"})
+    subscribe(ae, other_cnt, receiver, "/later", enc={"net": [3]}, bn={"num": 100, "dur": "PT2S"})
+    ae.instance(cnt, "kept back")
+    ae.delete(sub).expect(2002)
+    ae.instance(other_cnt, "afterwards")
+    assert receiver.get().path == "/later"
+    receiver.nothing_more()
+
+
+def test_one_policy_per_target(ae):
+    """CORE-197"""
+    sub = ae.made(ae.container(), 23, {"nu": [NOWHERE, NOWHERE + "2"]})
+    ae.made(sub, 25, {"ntu": [NOWHERE]})
+    ae.create(sub, 25, {"ntu": [NOWHERE + "2", NOWHERE], "rn": "again"}).expect(4105)
+    ae.retrieve(sub + "/again").expect(4004)
+    ae.made(sub, 25, {"ntu": [NOWHERE + "2"]})
+
+
+def test_two_deletion_rules(server, admin):
+    """CORE-198"""
+    pol = admin.made(server.base, 26, {"acn": 1, "plbl": unique("label")})
+    for _ in range(2):
+        admin.made(pol, 27, {})
+    admin.create(pol, 27, {"rn": "third"}).expect(4105)
+    admin.retrieve(pol + "/third").expect(4004)

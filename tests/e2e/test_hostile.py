@@ -556,7 +556,6 @@ def test_limit_fanout(new_server):
     a = s.register()
     members = [a.container() for _ in range(4)]
     big = a.made(a.at, 9, {"mnm": 10, "mid": members})
-    a.create(a.at, 9, {"mnm": 10, "mid": members + [a.at]}).expect(6010)
     a.retrieve(big + "/fopt").expect(2000)
     s.stop()
     s.settings["limits.fanout_members"] = 3
