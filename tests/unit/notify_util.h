@@ -280,6 +280,7 @@ static inline char *get(struct cse *t, const char *fr, const char *to)
 static inline struct sent *nth_sent(struct cse *t, size_t n)
 {
 	struct timespec until;
+	bool there;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WAIT_S;
@@ -287,8 +288,9 @@ static inline struct sent *nth_sent(struct cse *t, size_t n)
 	while (t->n_sent <= n)
 		if (pthread_cond_timedwait(&t->news, &t->lock, &until) != 0)
 			break;
+	there = t->n_sent > n;
 	pthread_mutex_unlock(&t->lock);
-	if (t->n_sent <= n)
+	if (!there)
 		fail_msg("message %zu was never sent", n);
 	return &t->sent[n];
 }

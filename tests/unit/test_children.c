@@ -443,7 +443,6 @@ static void the_expired_is_not_found(void **state)
 	usec soon = clock_wall() + 2 * USEC_S;
 
 	et[text_timestamp_write(soon, et)] = 0;
-	t->cfg.expiry_scan = 3600 * USEC_S;
 	snprintf(more, sizeof(more), ",\"lbl\":[\"x\"],\"et\":\"%s\"", et);
 	cnt(t, "cse", "r", NULL);
 	cnt(t, "cse/r", "a", more);

@@ -265,14 +265,15 @@ static bool page(struct conn *c)
 	struct http_server *s = c->lane->server;
 	struct slice target = ex->in.target;
 	const char *type = "text/plain";
+	http_page answer_page = atomic_load_explicit(&s->page, memory_order_acquire);
 	struct buf body, *out = &c->lane->out;
 	int status = 200;
 	bool is;
 
-	if (ex->req.fr.p || !s->page || c->parser.method != HTTP_GET)
+	if (ex->req.fr.p || !answer_page || c->parser.method != HTTP_GET)
 		return false;
 	buf_init(&body, 1 << 20);
-	is = s->page(s->core, slice_cut(&target, '?'), &status, &type, &body);
+	is = answer_page(s->core, slice_cut(&target, '?'), &status, &type, &body);
 	if (is) {
 		buf_printf(out,
 			   "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n",

@@ -263,7 +263,7 @@ enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, st
 
 uint16_t http_server_port(const struct http_server *s) { return s->port; }
 
-void http_server_pages(struct http_server *s, http_page page) { s->page = page; }
+void http_server_pages(struct http_server *s, http_page page) { atomic_store_explicit(&s->page, page, memory_order_release); }
 
 /* --- stop --- */
 

@@ -79,7 +79,7 @@ struct lane {
 
 struct http_server {
 	struct core *core;
-	http_page page;
+	_Atomic(http_page) page;   /* set while the loops run */
 	struct lane *lanes;
 	unsigned n_lanes;
 	uint16_t port;
