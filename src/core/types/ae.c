@@ -60,6 +60,21 @@ static enum reeve_rc assign(struct exec *x, struct req *r, char kind, struct sli
 	return stem->p ? RC_OK : RC_NOMEM;
 }
 
+/* A stem of the CSE's choice is no way around the lists: it has to be in them, or the wish for one ("C", "S"). */
+static enum reeve_rc assign_admitted(struct exec *x, struct req *r, char kind, struct slice *stem)
+{
+	const struct config *cfg = x->core->cfg;
+	struct slice wish = slice_of(&kind, 1);
+	enum reeve_rc rc = assign(x, r, kind, stem);
+
+	if (rc != RC_OK)
+		return rc;
+	if ((cfg->allow_ae.n && !listed(&cfg->allow_ae, wish) && !listed(&cfg->allow_ae, *stem)) || listed(&cfg->deny_ae, wish) ||
+	    listed(&cfg->deny_ae, *stem))
+		return req_refuse(r, 4126, "no AE-ID-Stem of that kind may register here (access.allow-ae, access.deny-ae)");
+	return RC_OK;
+}
+
 /* From tells what stem is wanted: nothing or "C", "S", or a whole stem. */
 static enum reeve_rc choose_stem(struct exec *x, struct req *r, struct slice *stem)
 {
@@ -74,7 +89,7 @@ static enum reeve_rc choose_stem(struct exec *x, struct req *r, struct slice *st
 			r, 5001,
 			"AE-IDs assigned by the service provider need <AEAnnc> at the IN-CSE, which is not supported yet");
 	if (r->fr.n <= 1)
-		return assign(x, r, kind, stem);
+		return assign_admitted(x, r, kind, stem);
 	if (!ident_stem(r->fr) || r->fr.n > cfg->limits.name)
 		return req_refuse(r, 4000, "From is no AE-ID-Stem");
 	if (!admitted(&cfg->allow_ae, &cfg->deny_ae, r->fr))
