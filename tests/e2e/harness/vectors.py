@@ -5,12 +5,13 @@ import itertools
 import json
 import pathlib
 import re
+import tempfile
+import zlib
 
 from .make import unique
 from .times import parse, stamp
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "vectors"
-_rqi = itertools.count(1)
 _MARK = re.compile(r"\$(any|time|ri|name|int|str)(\d*)")
 _TIME = re.compile(r"\d{8}T\d{6}(,\d{1,6})?")
 
@@ -21,15 +22,35 @@ def _no_duplicates(pairs):
     return d
 
 
+_folder = None
+
+
+def settings(given):
+    """Settings of a server; a text that begins with "@" is the content of a file."""
+    global _folder
+    out = {}
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith("@"):
+            _folder = _folder or tempfile.TemporaryDirectory(prefix="reeve-vectors-")
+            path = pathlib.Path(_folder.name) / ("%s-%08x" % (name, zlib.crc32(value.encode())))
+            path.write_text(value[1:])
+            value = str(path)
+        out[name] = value
+    return out
+
+
 class Vector:
-    def __init__(self, file, let, case, change=None):
-        unknown = set(case) - {"name", "ids", "before", "req", "rsp", "after", "server", "changes", "vary"}
+    def __init__(self, file, let, case, change=None, given=None):
+        unknown = set(case) - {"name", "ids", "before", "req", "rsp", "after", "server", "changes", "vary", "with"}
         assert not unknown and case["ids"], (file, case["name"], unknown)
         self.file, self.name, self.let = file, case["name"], let
         self.before, self.req, self.rsp = case.get("before", []), dict(case["req"], **(change or {})), case["rsp"]
         if change is not None:
             self.name += " " + json.dumps(change, ensure_ascii=False)
-        self.after, self.server, self.changes = case.get("after", []), case.get("server", {}), case.get("changes")
+        if given is not None:
+            self.name += " with " + json.dumps(given, ensure_ascii=False)
+        self.given = given or {}
+        self.after, self.server, self.changes = case.get("after", []), settings(case.get("server", {})), case.get("changes")
         self.id = "%s::%s" % (file, self.name)
 
     def __repr__(self):
@@ -41,7 +62,8 @@ def load():
     for path in sorted(FOLDER.glob("*.vec")):
         d = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
         for case in d["cases"]:
-            out.extend(Vector(path.name, d.get("let", {}), case, change) for change in case.get("vary", [None]))
+            out.extend(Vector(path.name, d.get("let", {}), case, change, given)
+                       for change in case.get("vary", [None]) for given in case.get("with", [None]))
     assert len({v.id for v in out}) == len(out), "two vectors of one file have the same name"
     return out
 
@@ -61,7 +83,8 @@ def policy(text):
 class Env:
     """Names of one run of one vector: what {x} stands for, and what placeholders were bound to."""
 
-    def __init__(self, server):
+    def __init__(self, server, given):
+        self.given = given  # {name: text} of the case's own, filled in when used
         self.at = {"base": server.base, "cse": server.cse_id, "sp": server.sp_id, "admin": server.base + "/admin",
                    "admin.id": server.settings["access.admin"], "u": unique("v")}
         self.bound = {}
@@ -74,6 +97,8 @@ class Env:
             name = m.group(1)
             if name[0] in "+-":
                 return stamp(int(name))
+            if name in self.given:
+                return self.text(self.given[name])
             if name in self.at:
                 return self.at[name]
             assert "$" + name in self.bound, "unknown name {%s}" % name
@@ -167,7 +192,8 @@ class Run:
     """One vector over one carrier."""
 
     def __init__(self, vector, carrier, server):
-        self.v, self.carrier, self.env = vector, carrier, Env(server)
+        self.v, self.carrier, self.env = vector, carrier, Env(server, vector.given)
+        self.rqi = itertools.count(1)
         self.matcher = Matcher(self.env, vector.let)
         server.admin()
         for name in ("a", "b"):
@@ -178,7 +204,7 @@ class Run:
         self.env.at["base.ri"] = base["pc"]["m2m:cb"]["ri"]
 
     def send(self, request):
-        p = {"fr": self.env.at["a.id"], "rvi": "3", "rqi": "v%d" % next(_rqi)}
+        p = {"fr": self.env.at["a.id"], "rvi": "3", "rqi": "v%d" % next(self.rqi)}
         p.update(self.env.fill(request))
         p = {k: v for k, v in p.items() if v is not None or k in ("pc",)}
         got = self.carrier.send(p)
@@ -199,7 +225,7 @@ class Run:
             name, ty, parent, attrs, *who = step
             from .facts import ROOT
             if isinstance(attrs, str):
-                attrs = policy(attrs)
+                attrs = policy(self.env.text(attrs))
             got = self.send({"op": 1, "to": "{%s}" % parent, "ty": ty, "rcn": 3, "fr": "{%s.id}" % (who[0] if who else "a"),
                              "pc": {ROOT[ty]: dict({"rn": name}, **attrs)}})
             assert got["rsc"] == 2001, "a create before the vector was refused: %r -> %r" % (step, got)
@@ -219,13 +245,15 @@ class Run:
         """The same with what differs from run to run replaced."""
         names = {}
         for k, v in [*sorted(self.env.at.items()), *sorted(self.env.bound.items())]:
+            if not isinstance(v, str):
+                continue
             names.setdefault(v, "{%s}" % k)
 
         def walk(v):
             if isinstance(v, dict):
                 if isinstance(v.get("ri"), str):
                     names.setdefault(v["ri"], "{ri %d}" % len(names))
-                return {k: walk(x) for k, x in sorted(v.items(), key=lambda kv: (kv[0] != "ri", kv[0]))}
+                return {k: "" if k == "m2m:dbg" else walk(x) for k, x in sorted(v.items(), key=lambda kv: (kv[0] != "ri", kv[0]))}
             if isinstance(v, list):
                 return [walk(x) for x in v]
             if isinstance(v, str):
