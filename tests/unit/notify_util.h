@@ -321,13 +321,13 @@ static inline struct sent *nth_sent_to(struct cse *t, const char *url, size_t nt
 
 static inline void expect_part(const char *text, const char *part)
 {
-	if (!strstr(text, part))
-		fail_msg("%s\nis not in\n%s", part, text);
+	if (!text || !strstr(text, part))
+		fail_msg("%s\nis not in\n%s", part, text ? text : "(nothing)");
 }
 
 static inline void expect_no_part(const char *text, const char *part)
 {
-	if (strstr(text, part))
+	if (text && strstr(text, part))
 		fail_msg("%s\nmust not be in\n%s", part, text);
 }
 
