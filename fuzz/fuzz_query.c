@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "binding/http/map.h"
-#include "codec/json_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
