@@ -34,6 +34,8 @@ static void default_limits(struct limits *l)
 		.outbox = 100000,
 		.outbox_per_sub = 10000,
 		.polled = 1000,
+		.subscriptions = 1000,
+		.targets = 1000,
 		.idle = 300 * USEC_S,
 		.header_time = 10 * USEC_S,
 		.body_time = 30 * USEC_S,

@@ -29,6 +29,8 @@ struct limits {
 	unsigned outbox;            /* notifications waiting, all subscriptions */
 	unsigned outbox_per_sub;
 	unsigned polled;            /* requests waiting in one polling channel */
+	unsigned subscriptions;     /* of one resource */
+	unsigned targets;           /* of one subscription, and of what else names targets */
 	usec idle;                  /* a connection without traffic is closed */
 	usec header_time;           /* a request's header must be complete */
 	usec body_time;

@@ -116,6 +116,22 @@ def test_blocking_subscription_holds_for_policies(server, receiver):
     assert a.retrieve(cnt)["acpi"] == [loose]
 
 
+# --- neighbours
+
+def test_large_subscriptions_silence_nobody(server, receiver):
+    """Subscriptions that need much memory must not keep others of the same resource from being told"""
+    a = server.register()
+    cnt = a.container()
+    a.create(cnt, 23, {"rn": "mine", "nu": [receiver.url], "enc": {"net": [3], "chty": [4]}}).expect(2001)
+    urls = ["http://127.0.0.1:9/%s-%d" % ("x" * 90, i) for i in range(1000)]
+    for i in range(120):
+        a.create(cnt, 23, {"rn": "large%d" % i, "nu": urls, "enc": {"net": [2]}}, rcn=0).expect(2001)
+    a.create(cnt, 23, {"rn": "late", "nu": [receiver.url], "enc": {"net": [3], "chty": [4]}}).expect(2001)
+    a.instance(cnt, "hello")
+    for _ in range(2):
+        assert receiver.get().sgn["nev"]["rep"]["m2m:cin"]["con"] == "hello"
+
+
 # --- the end (with AddressSanitizer: nothing is used after it was freed, nothing is left)
 
 def test_stop_with_everything_under_way(new_server):
@@ -194,3 +210,19 @@ def test_stop_under_nonblocking_load(new_server):
         s.stop()
         for t in threads:
             t.join(30)
+
+
+def test_number_of_subscriptions_and_targets(new_server):
+    """limits.subscriptions, limits.targets: each subscription and each target costs something with every event"""
+    s = new_server({"limits.subscriptions": 3, "limits.targets": 2})
+    a = s.register()
+    cnt = a.container()
+    urls = ["http://127.0.0.1:9/%d" % i for i in range(3)]
+    a.create(cnt, 23, {"rn": "s", "nu": urls}).expect(5000)
+    for i in range(3):
+        a.create(cnt, 23, {"rn": "s%d" % i, "nu": urls[:2]}).expect(2001)
+    a.create(cnt, 23, {"rn": "s3", "nu": urls[:1]}).expect(5000)
+    a.update(cnt + "/s1", 23, {"nu": urls}).expect(5000)
+    a.delete(cnt + "/s1").expect(2002)
+    a.create(cnt, 23, {"rn": "s3", "nu": urls[:1]}).expect(2001)
+    assert s.metrics()["limit_subscriptions"] == 3

@@ -187,17 +187,32 @@ static enum reeve_rc set_creator(struct exec *x, struct req *r, struct draft *d)
 
 /* --- hooks --- */
 
-/* At least one target; only the CSE itself takes the last one off (a target that leaves). */
+/* At least one target; only the CSE itself takes the last one off (a target that leaves). Each may cost a message per event. */
 static enum reeve_rc check_targets(struct exec *x, struct req *r, struct draft *d)
 {
+	const struct limits *l = &x->core->cfg->limits;
 	struct json nu;
 	enum reeve_rc rc = draft_json(d, S("nu"), &nu);
 
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
-	if (!x->internal && (rc == RC_NOTFOUND || json_kind(&nu, 0) != J_ARRAY || !nu.tok[0].count))
+	if (x->internal)
+		return RC_OK;
+	if (rc == RC_NOTFOUND || json_kind(&nu, 0) != J_ARRAY || !nu.tok[0].count)
 		return req_refuse(r, 4000, "nu: at least one target");
+	if (nu.tok[0].count > l->targets && draft_given(d, S("nu"))) {
+		metrics_inc(&x->core->metrics, limit_subscriptions);
+		return req_refuse(r, 5000, "nu: at most %u targets (limits.targets)", l->targets);
+	}
 	return RC_OK;
+}
+
+static enum reeve_rc check_number(struct exec *x, struct req *r, const struct res *parent)
+{
+	if (x->internal || parent->h.n_subs < x->core->cfg->limits.subscriptions)
+		return RC_OK;
+	metrics_inc(&x->core->metrics, limit_subscriptions);
+	return req_refuse(r, 5000, "the resource has %u subscriptions, and may have no more (limits.subscriptions)", parent->h.n_subs);
 }
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
@@ -210,7 +225,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 
 	if (!old && !x->internal && !exec_permitted(x, r, parent, ACOP_RETRIEVE, 0)) /* CORE-169, AUTHZ-124 */
 		return exec_denied(x, r, parent, ACOP_RETRIEVE, 0);
-	if ((rc = check_targets(x, r, d)) != RC_OK)
+	if ((!old && (rc = check_number(x, r, parent)) != RC_OK) || (rc = check_targets(x, r, d)) != RC_OK)
 		return rc;
 	rc = draft_json(d, S("enc"), &enc);
 	have = rc == RC_OK;
