@@ -15,6 +15,7 @@
 #include "core/fanout.h"
 #include "core/hub.h"
 #include "core/notify.h"
+#include "core/own.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -274,7 +275,7 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	why[0] = '\0';
 	if (!c)
 		return RC_NOMEM;
-	c->background_lock = lock;
+	c->own_lock = lock;
 	c->cfg = cfg;
 	c->n_loops = cfg->threads ? cfg->threads : cpus > 0 ? (unsigned)cpus : 1;
 	if ((rc = own_names(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK || (rc = make_base(c, why)) != RC_OK ||
@@ -337,7 +338,7 @@ void core_stop(struct core *c)
 		if (c->transports[i].free)
 			c->transports[i].free(c->transports[i].ctx);
 	notifier_free(c->notifier);
-	nonblocking_end(c);
+	own_end(c);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
 	decisions_close(c->decisions);

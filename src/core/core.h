@@ -59,8 +59,8 @@ struct core {
 	struct writer *writer;
 	struct notifier *notifier;
 	struct hub *hub;          /* polling channels, waiting requests */
-	pthread_mutex_t background_lock;
-	struct background *background; /* non-blocking requests that are being worked on */
+	pthread_mutex_t own_lock;
+	struct own *own;          /* requests of the core itself (own.h) */
 	struct decisions *decisions; /* log of denials */
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct locate *locate;    /* places of Originators; NULL */

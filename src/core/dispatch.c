@@ -6,6 +6,7 @@
  *   hub                      what has to wait: oet, blocking updates, verification, long polls, Notify
  *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
  */
+#include "core/fanout.h"
 #include "core/hub.h"
 #include "core/ipe.h"
 #include "core/notify.h"
@@ -125,6 +126,8 @@ static void count(struct core *c, const struct req *r)
 	};
 	_Atomic uint64_t *counter = (void *)((char *)&c->metrics + at[r->op]);
 
+	if (r->work && r->work->member)
+		return;
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 	if (r->rsc >= 5000)
 		metrics_inc(&c->metrics, answers_5xxx);
@@ -274,6 +277,8 @@ static void after_hub(struct core *c, struct req *r)
 		polling_retrieve(c, r, &t);
 	else if (t.virt == VIRT_PCU)
 		polling_notify(c, r, &t);
+	else if (t.virt == VIRT_FOPT && r->op == OP_NOTIFY)
+		fanout_notify(c, r);
 	else if (r->op == OP_RETRIEVE && r->fc.fu == 3)
 		ipe_ask(c, r);
 	else if (r->op == OP_RETRIEVE)

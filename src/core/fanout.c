@@ -5,10 +5,11 @@
  * its own, with the same From, that goes through the whole of exec_request: existence, access and validity are the
  * member's business, and its refusal is an entry of the answer. All of it happens in the exec of the original request: for a change
  * that is one transaction. A change makes every view of the store stale, so what is needed of the group is copied first.
+ * A Notify waits for its members and goes another way (fanout_notify.c).
  *
  * Groups may hold fanOutPoints of groups, in circles too. Three things bound that: a gid is seen at a target once, nesting ends at
  * limits.fanout_depth, and all requests that come of one are at most limits.fanout_members. */
-#include "core/fanout.h"
+#include "core/fanout_int.h"
 
 #include "base/hash.h"
 #include "base/rand.h"
@@ -16,19 +17,6 @@
 #include "core/work.h"
 
 enum { RSP_OVERHEAD = 1024, TYPE_SUBSCRIPTION = 23 };
-
-/* A fan-out at work. */
-struct fan {
-	struct exec *x;
-	struct req *r;
-	const struct target *t;     /* the fanOutPoint */
-	struct slice group_ri;
-	struct group_member *v;
-	size_t n;
-	struct slice gid;           /* given or made; p == NULL: none */
-	struct req *sub;            /* the member's request; one at a time */
-	struct slice pc;            /* changed content; p == NULL: that of r */
-};
 
 /* --- group request identifiers --- */
 
@@ -284,10 +272,8 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->checked = true;
 }
 
-/* The original request again, addressed to a member. What was parsed and checked of it is taken over. */
-static enum reeve_rc compose(struct fan *f, const struct group_member *m)
+enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_member *m)
 {
-	struct req *s = f->sub;
 	const struct req *r = f->r;
 	struct slice rest = f->t->rest, attr = f->t->attr;
 
@@ -350,16 +336,14 @@ static enum reeve_rc run(struct fan *f, const struct group_member *m)
 	return rc;
 }
 
-static void add_response(struct fan *f, const struct group_member *m, bool first)
+void fan_response(struct buf *b, struct req *s, struct slice id, bool first)
 {
-	struct buf *b = &f->r->out;
-
-	if (f->sub->rsc >= 4000)
-		buf_clear(&f->sub->out);
+	if (s->rsc >= 4000)
+		buf_clear(&s->out);
 	buf_slice(b, first ? S("{") : S(",{"));
-	rsp_primitive(b, f->sub);
+	rsp_primitive(b, s);
 	buf_lit(b, ",\"fr\":");
-	buf_json(b, m->id);
+	buf_json(b, id);
 	buf_char(b, '}');
 }
 
@@ -419,7 +403,7 @@ static enum reeve_rc fan_out(struct fan *f)
 
 		if (!m->wanted)
 			continue;
-		if ((rc = compose(f, m)) != RC_OK)
+		if ((rc = fan_compose(f, f->sub, m)) != RC_OK)
 			return rc;
 		f->sub->out.max = b->n + RSP_OVERHEAD < ceiling ? ceiling - b->n - RSP_OVERHEAD : 0;
 		rc = run(f, m);
@@ -427,7 +411,7 @@ static enum reeve_rc fan_out(struct fan *f)
 			return rc;
 		m->gone = f->r->op == OP_DELETE && f->sub->rsc == 2002 && m->found && !m->t.virt && !m->t.attr.p && !f->t->rest.p &&
 			  !f->t->attr.p;
-		add_response(f, m, first);
+		fan_response(b, f->sub, m->id, first);
 		first = false;
 	}
 	buf_lit(b, "]}}");
@@ -452,11 +436,13 @@ static enum reeve_rc check_limits(struct fan *f)
 	return RC_OK;
 }
 
-static enum reeve_rc begin(struct fan *f)
+enum reeve_rc fan_begin(struct fan *f)
 {
 	struct req *r = f->r;
 	enum reeve_rc rc;
 
+	if (r->work->rset && r->work->rset <= f->x->now)
+		return req_refuse(r, 5209, "no member answered before the Result Expiration Timestamp");
 	rc = authorize(f->x, r, f->t);
 	if (!rc)
 		rc = fanout_check_gid(f->x, r, f->t);
@@ -482,9 +468,9 @@ enum reeve_rc fanout_request(struct exec *x, struct req *r, const struct target 
 	struct fan f = { .x = x, .r = r, .t = &group };
 	enum reeve_rc rc;
 
-	if (r->work->rset && r->work->rset <= x->now)
-		return req_refuse(r, 5209, "no member answered before the Result Expiration Timestamp");
-	rc = begin(&f);
+	if (r->op == OP_NOTIFY)
+		return RC_AGAIN; /* members answer when they like: fanout_notify.c, on the hub */
+	rc = fan_begin(&f);
 	if (rc)
 		return rc;
 	f.group_ri = arena_dup(&r->arena, res_ri(&t->res));

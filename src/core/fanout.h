@@ -10,6 +10,10 @@
  * the writer's transaction; what one member refuses does not undo what others did. The answer is in r; RC_FULL, RC_IO as exec_request. */
 enum reeve_rc fanout_request(struct exec *x, struct req *r, const struct target *t);
 
+/* A Notify to the fanOutPoint r addresses, on the hub (fanout_request left it, RC_AGAIN): to all members at a time. Ends with
+ * core_resume, when all have answered or at rset. */
+void fanout_notify(struct core *c, struct req *r);
+
 /* Group Request Identifiers seen lately, to end loops of groups (TS-0004 7.3.3.2, CORE-223). One per CSE (core.fanout_seen), safe from
  * every thread. When it is full the oldest entry of a bucket goes. */
 struct fanout_seen;

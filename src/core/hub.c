@@ -34,7 +34,7 @@ void hub_free(struct hub *h)
 	free(h);
 }
 
-static bool enter(struct core *c, struct req *r)
+bool hub_enter(struct core *c, struct req *r)
 {
 	if (r->work->parked)
 		return true;
@@ -42,11 +42,18 @@ static bool enter(struct core *c, struct req *r)
 		atomic_fetch_sub(&c->hub->parked, 1);
 		metrics_inc(&c->metrics, limit_parked);
 		req_refuse(r, 5000, "too many requests are waiting (limits.parked); try again later");
-		answer(c, r);
 		return false;
 	}
 	r->work->parked = true;
 	return true;
+}
+
+static bool enter(struct core *c, struct req *r)
+{
+	if (hub_enter(c, r))
+		return true;
+	answer(c, r);
+	return false;
 }
 
 void hub_leave(struct core *c, struct req *r)

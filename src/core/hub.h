@@ -13,6 +13,8 @@ void hub_free(struct hub *h);
 /* Run `then` for r on the hub, as soon as it gets there or at a time. Refuses r (5000) over limits.parked. */
 void hub_run(struct core *c, struct req *r, void (*then)(struct core *c, struct req *r));
 void hub_run_at(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
+/* r waits on the hub, where it is already. False: refused (5000), over limits.parked. */
+bool hub_enter(struct core *c, struct req *r);
 /* r is answered: it does not count as waiting any more. Any thread. */
 void hub_leave(struct core *c, struct req *r);
 

@@ -8,114 +8,9 @@
 
 #include "core/hub.h"
 #include "core/outbound.h"
+#include "core/own.h"
 #include "core/types.h"
 #include "core/work.h"
-
-/* --- the copy --- */
-
-static struct slice keep(struct req *to, struct slice s)
-{
-	return s.p ? arena_dup(&to->arena, s) : s;
-}
-
-static const struct slice *dup_list(struct req *to, const struct slice *v, size_t n)
-{
-	struct slice *out = arena_array(&to->arena, n + 1, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
-		out[i] = keep(to, v[i]);
-	return out;
-}
-
-/* Values of filter conditions stay in the arena of the asking request, so they are copied as well. */
-static void dup_filter(struct req *to, struct filter *f)
-{
-	struct filter_list *lists[] = { &f->lbl, &f->clbl, &f->palb, &f->lbq, &f->cty, &f->smf };
-	struct filter_nums *nums[] = { &f->ty, &f->chty, &f->pty };
-	struct { struct filter_attr **v; size_t n; } attrs[] = {
-		{ &f->atr, f->n_atr }, { &f->catr, f->n_catr }, { &f->patr, f->n_patr },
-	};
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		if (lists[i]->n)
-			lists[i]->v = (struct slice *)dup_list(to, lists[i]->v, lists[i]->n);
-	for (size_t i = 0; i < sizeof(nums) / sizeof(nums[0]); i++)
-		if (nums[i]->n)
-			nums[i]->v = (int64_t *)arena_dup(&to->arena, slice_of((char *)nums[i]->v, nums[i]->n * sizeof(int64_t))).p;
-	for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
-		struct filter_attr *v = attrs[i].n ? arena_array(&to->arena, attrs[i].n, sizeof(*v)) : NULL;
-		for (size_t k = 0; v && k < attrs[i].n; k++)
-			v[k] = (struct filter_attr){ keep(to, (*attrs[i].v)[k].name), keep(to, (*attrs[i].v)[k].value) };
-		*attrs[i].v = v;
-	}
-	f->cfq = keep(to, f->cfq);
-	f->arp = keep(to, f->arp);
-}
-
-/* All of them are in a list, for the end may come while they wait. */
-struct background {
-	struct req req; /* first */
-	struct background *next, **link;
-};
-
-static struct req *background_new(struct core *c)
-{
-	struct background *b = aligned_alloc(16, (sizeof(*b) + 15) & ~(size_t)15);
-
-	if (!b)
-		return NULL;
-	pthread_mutex_lock(&c->background_lock);
-	b->next = c->background;
-	b->link = &c->background;
-	if (b->next)
-		b->next->link = &b->next;
-	c->background = b;
-	pthread_mutex_unlock(&c->background_lock);
-	return &b->req;
-}
-
-static void drop(struct core *c, struct req *n)
-{
-	struct background *b = (struct background *)n;
-
-	pthread_mutex_lock(&c->background_lock);
-	*b->link = b->next;
-	if (b->next)
-		b->next->link = b->link;
-	pthread_mutex_unlock(&c->background_lock);
-	req_free(n);
-	free(b);
-}
-
-void nonblocking_end(struct core *c)
-{
-	while (c->background)
-		drop(c, &c->background->req);
-}
-
-static struct req *copy(struct core *c, const struct req *r)
-{
-	struct req *n = background_new(c);
-
-	if (!n)
-		return NULL;
-	req_init(n, &c->loops[0], c->cfg->limits.request_memory, c->cfg->limits.response);
-	memcpy(n, r, offsetof(struct req, out)); /* all parameters; then their text becomes the copy's own */
-	struct slice *texts[] = { &n->to, &n->fr, &n->rqi, &n->rvi, &n->vsi, &n->gid, &n->ot, &n->rqet, &n->rset, &n->oet, &n->rp, &n->pc };
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		*texts[i] = keep(n, *texts[i]);
-	n->rtu = dup_list(n, r->rtu, r->n_rtu);
-	n->atrl = dup_list(n, r->atrl, r->n_atrl);
-	n->grtm = dup_list(n, r->grtm, r->n_grtm);
-	n->rids = dup_list(n, r->rids, r->n_rids);
-	n->peer.cse_id = keep(n, r->peer.cse_id);
-	n->peer.ae_ids = dup_list(n, r->peer.ae_ids, r->peer.n_ae_ids);
-	dup_filter(n, &n->fc);
-	if (n->arena.failed || !work_of(c, n)) {
-		drop(c, n);
-		return NULL;
-	}
-	return n;
-}
 
 /* --- results to whom they are due (rt 2) --- */
 
@@ -141,7 +36,7 @@ static void send_next(struct result *s)
 	bool named = n->has & HAS_RTU;
 
 	if (s->next >= (named ? n->n_rtu : 1)) {
-		drop(n->work->core, n);
+		own_drop(n->work->core, n);
 		return;
 	}
 	s->out = (struct outbound){
@@ -163,7 +58,7 @@ static void worked(struct req *n)
 		s->pc = arena_dup(&n->arena, buf_view(&b));
 	buf_free(&b);
 	if (n->rt != RT_NONBLOCK_ASYNC || !s || !s->pc.p || n->work->cancelled) {
-		drop(n->work->core, n);
+		own_drop(n->work->core, n);
 		return;
 	}
 	s->n = n;
@@ -308,7 +203,7 @@ static void accepted(struct write_job *j, enum reeve_rc rc)
 	struct core *c = r->work->core;
 
 	if (rc != RC_OK) {
-		drop(c, bg);
+		own_drop(c, bg);
 		req_refuse(r, 5000, "the <request> could not be stored (%s)", rc_name(rc));
 		answer_here(c, r);
 		return;
@@ -320,7 +215,7 @@ static void accepted(struct write_job *j, enum reeve_rc rc)
 
 void nonblocking_begin(struct core *c, struct req *r)
 {
-	struct req *bg = copy(c, r);
+	struct req *bg = own_copy(c, r);
 
 	if (!bg) {
 		req_refuse(r, 5000, "no memory for a non-blocking request");
@@ -339,7 +234,7 @@ void nonblocking_begin(struct core *c, struct req *r)
 	r->work->job = (struct write_job){ .run = accept_request, .done = accepted, .home = r->home };
 	if (writer_submit(c->writer, &r->work->job) == RC_OK)
 		return;
-	drop(c, bg);
+	own_drop(c, bg);
 	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
 	answer(c, r);
 }

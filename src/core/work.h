@@ -39,6 +39,7 @@ struct req_work {
 	struct req *background;   /* of the request that asked: the copy that does the work */
 	bool detached;            /* such a copy, without a <request> */
 	bool cancelled;           /* the <request> was deleted meanwhile */
+	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool checked;             /* reception checks passed on the loop */
 	bool preluded;            /* notify_prelude let it pass */
@@ -74,9 +75,6 @@ void nonblocking_begin(struct core *c, struct req *r);
 enum reeve_rc nonblocking_finish(struct exec *x, struct req *r);
 /* True while the <request> of r is still there (it may have been deleted to cancel the operation). */
 bool nonblocking_wanted(struct exec *x, struct req *r);
-
-/* At the end of the CSE, when no loop runs any more: give back what is still being worked on. */
-void nonblocking_end(struct core *c);
 
 /* Send r back to its binding, from any thread. An operation with a <request> enters its result there first. */
 void answer(struct core *c, struct req *r);

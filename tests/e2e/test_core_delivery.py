@@ -67,6 +67,22 @@ def test_no_answer_in_time(servers, receiver):
         assert receiver.get().content == NOTE
 
 
+def test_notify_through_a_group(server, ae, receiver):
+    """CORE-219, CORE-220, CORE-221: each member AE is notified; who has not answered at rset is left out"""
+    with Silent() as silent:
+        there = open_to(server, ae.origin, rr=True, poa=[receiver.url])
+        shut = server.register(rr=True, poa=[receiver.url])
+        mute = open_to(server, ae.origin, rr=True, poa=[silent.url])
+        group = ae.made(ae.at, 9, {"mnm": 3, "mid": [there.at, mute.at, shut.at]})
+        r = ae.notify(group + "/fopt", NOTE, headers={"X-M2M-RST": "900"}).expect(2000)
+        assert [(m["fr"], m["rsc"]) for m in r.content["m2m:agr"]["m2m:rsp"]] == [(there.at, 2000), (shut.at, 4103)]
+        got = receiver.get()
+        assert got.content == NOTE and got.origin.endswith(ae.origin)
+        receiver.nothing_more()
+        group = ae.made(ae.at, 9, {"mnm": 1, "mid": [mute.at]})
+        ae.notify(group + "/fopt", NOTE, headers={"X-M2M-RST": "400"}).expect(5209)
+
+
 def test_notify_without_right(server, ae, receiver):
     """AUTHZ-135: and it is not sent on"""
     target = open_to(server, ae.origin, 63 - 16, rr=True, poa=[receiver.url])
