@@ -48,6 +48,7 @@ struct round {
 	struct level top;
 	struct alarm alarm;       /* rset */
 	size_t out;               /* on their way */
+	bool entering, more;      /* a part of the result is being written into the <request>; more has come meanwhile */
 };
 
 /* --- the end --- */
@@ -81,9 +82,7 @@ static bool sum_up(struct level *l)
 	buf_clear(&r->out);
 	buf_lit(&r->out, "{\"m2m:agr\":{\"m2m:rsp\":[");
 	for (struct leaf *m = l->first; m; m = m->next) {
-		if (!m->answered && m->below)
-			m->answered = sum_up(m->below);
-		if (!m->answered)
+		if (!m->answered && !(m->below && sum_up(m->below)))
 			continue;
 		fan_response(&r->out, m->r, m->id, !any);
 		any = true;
@@ -146,6 +145,30 @@ static void through(struct leaf *m)
 	hand_over(m->in->round);
 }
 
+static void part_entered(struct req *n);
+
+/* Who asked without waiting sees in the <request> what there is so far (CORE-228). */
+static void enter_part(struct round *d)
+{
+	d->more = d->entering;
+	if (d->entering || !d->r->work->has_request || !sum_up(&d->top))
+		return;
+	d->entering = nonblocking_partial(d->core, d->r, buf_view(&d->copy->out), part_entered, d);
+	d->out += d->entering;
+}
+
+static void part_entered(struct req *n)
+{
+	struct round *d = n->owner;
+
+	own_drop(d->core, n);
+	d->entering = false;
+	d->out--;
+	if (d->r && d->more)
+		enter_part(d);
+	forget(d);
+}
+
 static void member_answered(struct req *s)
 {
 	struct leaf *m = s->owner;
@@ -154,6 +177,8 @@ static void member_answered(struct req *s)
 	d->out--;
 	if (d->r)
 		through(m);
+	if (d->r)
+		enter_part(d);
 	forget(d);
 }
 

@@ -12,6 +12,8 @@
 #include "core/types.h"
 #include "core/work.h"
 
+enum { COMPLETED = 1, PARTIALLY_COMPLETED = 5 }; /* m2m:requestStatus */
+
 /* --- results to whom they are due (rt 2) --- */
 
 struct result {
@@ -248,7 +250,8 @@ bool nonblocking_wanted(struct exec *x, struct req *r)
 	return there;
 }
 
-enum reeve_rc nonblocking_finish(struct exec *x, struct req *r)
+/* The response r has, as the result, and requestStatus. */
+static enum reeve_rc enter_result(struct exec *x, struct req *r, int status)
 {
 	struct res old, nw;
 	struct res_new to = { .creator = { NULL, 0 } };
@@ -275,7 +278,7 @@ enum reeve_rc nonblocking_finish(struct exec *x, struct req *r)
 		buf_slice(&b, json_raw(&j, i + 1));
 		buf_char(&b, ',');
 	}
-	buf_lit(&b, "\"rs\":1,\"ors\":{");
+	buf_printf(&b, "\"rs\":%d,\"ors\":{", status);
 	rsp_primitive(&b, r);
 	buf_lit(&b, ",\"to\":");
 	buf_json(&b, r->fr);
@@ -293,6 +296,40 @@ enum reeve_rc nonblocking_finish(struct exec *x, struct req *r)
 	return rc;
 }
 
+enum reeve_rc nonblocking_finish(struct exec *x, struct req *r) { return enter_result(x, r, COMPLETED); }
+
+/* --- a part of the result --- */
+
+static enum reeve_rc run_partial(struct write_job *j, struct exec *x)
+{
+	return enter_result(x, ((struct req_work *)j)->r, PARTIALLY_COMPLETED);
+}
+
+static void partial_entered(struct write_job *j, enum reeve_rc rc)
+{
+	struct req *n = ((struct req_work *)j)->r;
+	(void)rc; /* the whole will come */
+	n->done(n);
+}
+
+bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, void (*done)(struct req *n), void *owner)
+{
+	struct req *n = own_copy(c, r);
+
+	if (!n)
+		return false;
+	n->rsc = 2000;
+	buf_slice(&n->out, out);
+	n->done = done;
+	n->owner = owner;
+	n->work->request = r->work->request;
+	n->work->job = (struct write_job){ .run = run_partial, .done = partial_entered, .home = n->home };
+	if (!n->out.failed && writer_submit(c->writer, &n->work->job) == RC_OK)
+		return true;
+	own_drop(c, n);
+	return false;
+}
+
 /* --- hooks --- */
 
 /* The policy made with a <request> goes with it. It has the ordinal before; what acpi says now does not matter, for the
@@ -307,4 +344,13 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return exec_delete(x, &acp, true);
 }
 
-const struct type_hooks type_request = { .ty = 17, .removing = removing };
+/* What has begun to answer cannot be called back (TS-0004 7.4.12.2.4). */
+static enum reeve_rc check_access(struct exec *x, struct req *r, const struct res *res)
+{
+	(void)x;
+	if (r->op == OP_DELETE && slice_eq(res_member(res, S("rs")), S("5")))
+		return req_refuse(r, 5220, "some members of the group have answered already: the request cannot be called back");
+	return RC_OK;
+}
+
+const struct type_hooks type_request = { .ty = 17, .removing = removing, .access = check_access };

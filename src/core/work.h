@@ -73,6 +73,9 @@ enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *pare
 void nonblocking_begin(struct core *c, struct req *r);
 /* In the writer, at the end of an operation that has a <request>: write the result into it. */
 enum reeve_rc nonblocking_finish(struct exec *x, struct req *r);
+/* Enter a part of the result ({"m2m:agr":...}) into the <request> of r. done(n), with n->owner, on the hub when that is written; it
+ * calls own_drop(n). False: it could not be begun, and done is not called. */
+bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, void (*done)(struct req *n), void *owner);
 /* True while the <request> of r is still there (it may have been deleted to cancel the operation). */
 bool nonblocking_wanted(struct exec *x, struct req *r);
 

@@ -276,7 +276,7 @@ static void waiting_members_are_counted(void **state)
 	free(out);
 }
 
-/* In the background */
+/* CORE-228: in the background */
 static void not_blocking(void **state)
 {
 	struct cse *t = *state;
@@ -293,15 +293,22 @@ static void not_blocking(void **state)
 	assert_int_equal(sscanf(uri, "{\"m2m:uri\":\"%99[^\"]\"}", to), 1);
 	free(uri);
 	reply(t, next_sent(t)->s, 2000, NULL);
-	must(ask(t, "CN", to, NULL, &a), 2000);
-	expect_part(a.out, "\"rs\":3");
-	reply(t, next_sent(t)->s, 4000, NULL);
 	do
 		must(ask(t, "CN", to, NULL, &a), 2000);
 	while (strstr(a.out, "\"rs\":3"));
-	expect_part(a.out, "\"rs\":1");
+	expect_part(a.out, "\"rs\":5");
 	expect_part(a.out, "\"pc\":{\"m2m:agr\":{\"m2m:rsp\":[{\"rsc\":2000,");
+	assert_int_equal(count(a.out, "\"fr\":\"cse/"), 1);
+	/* CORE-111: it cannot be called back any more */
+	must(call(t, OP_DELETE, "CN", to, 0, NULL), 5220);
+	reply(t, next_sent(t)->s, 4000, NULL);
+	do
+		must(ask(t, "CN", to, NULL, &a), 2000);
+	while (strstr(a.out, "\"rs\":5"));
+	expect_part(a.out, "\"rs\":1");
+	assert_int_equal(count(a.out, "\"fr\":\"cse/"), 2);
 	free(a.out);
+	must(call(t, OP_DELETE, "CN", to, 0, NULL), 2002);
 }
 
 /* The end may come while members are waited for; nothing is left behind (seen by a sanitizer). */
