@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "codec/text.h"
 
 enum { RI_MOST = 255 }; /* of an AE-ID-Stem or the CSEBase; generated ones are short */
@@ -176,26 +177,54 @@ static enum reeve_rc labels_add(struct st_tx *tx, struct res_key key, const stru
 	return rc;
 }
 
+/* The labels to be kept, by hash: an Update may replace tens of thousands by as many others. */
+struct kept { const struct slice **slot; size_t mask; };
+
+static bool kept_init(struct kept *k, struct arena *a, const struct slice *keep, size_t n)
+{
+	size_t size = 16;
+
+	while (size < 2 * n)
+		size *= 2;
+	k->mask = size - 1;
+	k->slot = arena_array(a, size, sizeof(*k->slot));
+	for (size_t i = 0; k->slot && i < n; i++) {
+		size_t at = (size_t)hash_slice(keep[i]) & k->mask;
+		while (k->slot[at])
+			at = (at + 1) & k->mask;
+		k->slot[at] = &keep[i];
+	}
+	return k->slot != NULL;
+}
+
+static bool is_kept(const struct kept *k, struct slice label)
+{
+	size_t at = (size_t)hash_slice(label) & k->mask;
+
+	while (k->slot[at] && !slice_eq(*k->slot[at], label))
+		at = (at + 1) & k->mask;
+	return k->slot[at] != NULL;
+}
+
 /* Remove the label entries of r but for those of `keep`. */
 static enum reeve_rc labels_remove(struct st_tx *tx, const struct res *r, const struct slice *keep, size_t n_keep)
 {
 	_Alignas(16) char first[2048];
 	struct arena a;
 	struct slice *labels;
+	struct kept kept;
 	struct tkey k;
-	size_t n, j;
+	size_t n;
 	enum reeve_rc rc;
 
 	arena_init(&a, first, sizeof(first), 16u << 20);
 	rc = res_labels(&a, r, &labels, &n);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) /* they are views of the text: no change must come between */
 		labels[i] = arena_dup(&a, labels[i]);
-	if (a.failed)
+	if (a.failed || (rc == RC_OK && n && !kept_init(&kept, &a, keep, n_keep)))
 		rc = RC_NOMEM;
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		for (j = 0; j < n_keep && !slice_eq(labels[i], keep[j]); j++)
-			;
-		if (j < n_keep)
+		if (is_kept(&kept, labels[i]))
 			continue;
 		tkey_label(&k, labels[i], r->key);
 		rc = no_matter(st_del(tx, ST_LABEL, tkey_slice(&k)));

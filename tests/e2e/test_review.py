@@ -226,3 +226,23 @@ def test_number_of_subscriptions_and_targets(new_server):
     a.delete(cnt + "/s1").expect(2002)
     a.create(cnt, 23, {"rn": "s3", "nu": urls[:1]}).expect(2001)
     assert s.metrics()["limit_subscriptions"] == 3
+
+
+def test_long_lists_are_compared_in_one_pass(new_server):
+    """The writer serves everybody: lists of thousands of targets must not be compared each with each (minutes, once)"""
+    s = new_server({"limits.targets": 100000, "access.create_all": True})
+    a = s.register()
+    sub = a.made(a.container(), 23, {"nu": ["http://127.0.0.1:9/"]})
+    a.create(s.base, 26, {"rn": "p", "acn": 1, "plbl": "x"}).expect(2001)
+    for name in ("x", "y"):
+        a.create(sub, 25, {"ntu": ["cse/%s%d" % (name, i) for i in range(6000)], "npi": s.base + "/p"}, rcn=0).expect(2001)
+    a.create(sub, 25, {"ntu": ["cse/z", "cse/y5999"], "npi": s.base + "/p"}).expect(4105)
+    a.create(sub, 25, {"ntu": [a.at], "npi": s.base + "/p"}).expect(2001)
+    a.create(sub, 25, {"ntu": [a.origin], "npi": s.base + "/p"}).expect(4105)
+    cnt = a.container(lbl=["v%d" % i for i in range(8000)])
+    a.update(cnt, 3, {"lbl": ["w%d" % i for i in range(7000)] + ["v7"]}, rcn=0).expect(2004)
+    assert a.found(a.at, {"lbl": "w6999"}) == a.found(a.at, {"lbl": "v7"}) == [cnt]
+    assert a.found(a.at, {"lbl": "v8"}) == []
+    names = [{"nm": "n%d" % i, "uri": "u"} for i in range(3000)]
+    a.create(cnt, 4, {"con": "x", "conr": {"urir": names}}, rcn=0).expect(2001)
+    a.create(cnt, 4, {"con": "x", "conr": {"urir": names + [{"nm": "n7", "uri": "v"}]}}, rcn=0).expect(4000)

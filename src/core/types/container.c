@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <container> and <contentInstance> (TS-0004 7.4.6, 7.4.7). Limits and counters of a container live in the head of its record, so that a
  * new instance costs one append and one rewrite of a head. */
+#include "core/fanout.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -85,17 +86,21 @@ static uint64_t content_size(const struct draft *d, struct slice con)
 /* Names within contentRef are unique (TS-0004 6.3.5). */
 static enum reeve_rc check_refs(struct req *r, const struct draft *d)
 {
+	struct ident_set seen;
 	struct json j;
 
 	if (draft_json(d, S("conr"), &j) != RC_OK)
 		return RC_OK;
-	for (uint32_t i = 1; i < j.n; i++)
-		for (uint32_t k = i + 1; k < j.n && json_kind(&j, i) == J_OBJECT; k++) {
-			uint32_t a = json_member(&j, i, S("nm")), b = json_member(&j, k, S("nm"));
-			if (a && b && json_equal(&j, a, &j, b))
-				return req_refuse(r, 4000, "conr: a name stands twice");
-		}
-	return RC_OK;
+	if (!ident_set_init(&seen, d->arena, j.n))
+		return RC_NOMEM;
+	for (uint32_t i = 1; i < j.n; i++) {
+		uint32_t nm = json_kind(&j, i) == J_OBJECT ? json_member(&j, i, S("nm")) : 0;
+		struct slice name = nm ? json_string(d->arena, &j, nm) : (struct slice){ NULL, 0 };
+
+		if (name.p && !ident_set_add(&seen, name))
+			return req_refuse(r, 4000, "conr: a name stands twice");
+	}
+	return d->arena->failed ? RC_NOMEM : RC_OK;
 }
 
 static enum reeve_rc check_instance(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)

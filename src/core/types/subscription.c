@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <subscription> (TS-0004 7.4.8): checks of Create and Update on the outcome, and its bookkeeping. */
 #include "core/draft.h"
+#include "core/fanout.h"
 #include "core/notify_int.h"
 #include "core/outbox.h"
 #include "core/work.h"
@@ -273,6 +274,7 @@ static enum reeve_rc created(struct exec *x, struct req *r, const struct res *pa
 static enum reeve_rc tell_removed(struct exec *x, struct arena *a, const struct res *old, const struct res *nw)
 {
 	struct json was, is = { 0 };
+	struct ident_set stay;
 	struct slice old_raw = res_attr(a, old, S("acrs")), new_raw = res_attr(a, nw, S("acrs")), why;
 	enum reeve_rc rc = RC_OK;
 
@@ -280,12 +282,16 @@ static enum reeve_rc tell_removed(struct exec *x, struct arena *a, const struct 
 		return RC_OK;
 	if (new_raw.p && json_parse(a, new_raw, &json_default_limits, &is, &why) != RC_OK)
 		return RC_OK;
+	if (!ident_set_init(&stay, a, is.n ? is.tok[0].count : 0))
+		return RC_NOMEM;
+	for (uint32_t k = 1; is.n && k < is.tok[0].next; k = is.tok[k].next) {
+		struct slice s = json_string(a, &is, k);
+		if (s.p)
+			ident_set_add(&stay, s);
+	}
 	for (uint32_t i = 1; rc == RC_OK && json_kind(&was, 0) == J_ARRAY && i < was.tok[0].next; i = was.tok[i].next) {
-		bool stays = false;
-
-		for (uint32_t k = 1; is.n && k < is.tok[0].next; k = is.tok[k].next)
-			stays |= json_equal(&was, i, &is, k);
-		if (!stays)
+		struct slice s = json_string(a, &was, i);
+		if (s.p && !ident_set_has(&stay, s))
 			rc = notify_notice(x, nw, arena_printf(a, "[%.*s]", SF(json_raw(&was, i))), S("\"sud\":true"));
 	}
 	return rc;
