@@ -193,7 +193,9 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 
 	mine.internal = r->work->internal;
 	r->rsc = 0; /* a second run starts anew */
-	r->dbg = (struct slice){ NULL, 0 };
+	r->dbg = r->location = (struct slice){ NULL, 0 };
+	r->cnst = 0;
+	r->cnot = 0;
 	buf_clear(&r->out);
 	if (r->work->has_request && !nonblocking_wanted(&mine, r))
 		return RC_OK; /* cancelled */
