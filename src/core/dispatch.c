@@ -384,6 +384,8 @@ void core_submit(struct core *c, struct req *r)
 		x.now = clock_wall();
 	x.internal = r->work->internal;
 	rc = on_loop(&x, r);
+	if (r->arena.failed && !r->work->content_rsc)
+		rc = req_starved(r, rc);
 	st_release(l->reader);
 	switch (rc) {
 	case RC_UNSUPPORTED:

@@ -247,6 +247,7 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 		rc = req_refuse(r, 5000, "the request needs more memory than this CSE allows");
 	else if (rc != RC_OK && rc != RC_AGAIN && !r->rsc)
 		rc = req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
+	rc = req_starved(r, rc);
 	if (r->out.failed && r->rsc < 4000) {
 		metrics_inc(&x->core->metrics, limit_response);
 		rc = req_refuse(r, 5000, "the answer is larger than limits.response");

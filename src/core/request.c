@@ -44,6 +44,7 @@ void req_free(struct req *r)
 
 enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...)
 {
+	bool starved = r->arena.failed;
 	char text[512];
 	va_list ap;
 	int n;
@@ -57,7 +58,16 @@ enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...)
 	buf_clear(&r->out);
 	if (n > 0)
 		r->dbg = arena_dup(&r->arena, slice_of(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
+	r->arena.failed = starved; /* to have no room for this text says nothing about the rest */
 	return RC_REFUSED;
+}
+
+enum reeve_rc req_starved(struct req *r, enum reeve_rc rc)
+{
+	if (!r->arena.failed || r->rsc == 5000)
+		return rc;
+	r->rsc = 0;
+	return req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
 }
 
 static void member(struct buf *b, const char *sn, struct slice text)
