@@ -53,7 +53,7 @@ static void instances(void **state)
 		batch_begin(&b, t);
 		k[0] = call_begin(t, OP_CREATE, ME, to, 4, "{\"m2m:cin\":{\"rn\":\"i\",\"con\":\"abc\"}}", NULL);
 		k[1] = call_begin(t, OP_CREATE, ME, to, 4, "{\"m2m:cin\":{\"con\":\"de\"}}", NULL);
-		batch_end(&b, t, causes[i], 2);
+		batch_end(&b, t, causes[i], k, 2);
 		must(call_end(k[0], NULL), 2001);
 		must(call_end(k[1], NULL), 2001);
 		number(t, to, "cni", 2);
@@ -77,7 +77,7 @@ static void update_and_delete(void **state)
 	k[0] = call_begin(t, OP_UPDATE, ME, "cse/c", 0, "{\"m2m:cnt\":{\"lbl\":[\"x\"]}}", NULL);
 	k[1] = call_begin(t, OP_DELETE, ME, "cse/c/ol", 0, NULL, NULL);
 	k[2] = call_begin(t, OP_UPDATE, ME, "cse/c", 0, "{\"m2m:cnt\":{\"lbl\":null}}", NULL);
-	batch_end(&b, t, RC_FULL, 3);
+	batch_end(&b, t, RC_FULL, k, 3);
 	must(call_end(k[0], &out), 2004);
 	expect_part(out, "\"st\":3,");
 	free(out);
@@ -103,7 +103,7 @@ static void no_name(void **state)
 	container(t, "cse", "c");
 	batch_begin(&b, t);
 	k = begin_how(t, OP_CREATE, ME, "cse/c", 3, "{\"m2m:cnt\":{}}", &with_address);
-	batch_end(&b, t, RC_IO, 1);
+	batch_end(&b, t, RC_IO, &k, 1);
 	must(call_end(k, &out), 2001);
 	assert_int_equal(count(out, "m2m:rce"), 1);
 	must(call_how(t, OP_RETRIEVE, ME, "cse/c", 0, NULL, &(struct how){ .rcn = 6 }, &all), 2000);
@@ -127,7 +127,7 @@ static void registration(void **state)
 
 	batch_begin(&b, t);
 	k = call_begin(t, OP_CREATE, "C", "cse", 2, "{\"m2m:ae\":{\"api\":\"Ntest\",\"rr\":false,\"srv\":[\"3\"]}}", NULL);
-	batch_end(&b, t, RC_FULL, 1);
+	batch_end(&b, t, RC_FULL, &k, 1);
 	must(call_end(k, &out), 2001);
 	must(call_how(t, OP_RETRIEVE, ME, "cse", 0, NULL, &(struct how){ .rcn = 5 }, &all), 2000);
 	aei = strstr(out, "\"aei\":\"");
@@ -157,7 +157,7 @@ static void fan_out(void **state)
 
 		batch_begin(&b, t);
 		k = begin_how(t, OP_CREATE, ME, "cse/g/fopt", 4, "{\"m2m:cin\":{\"con\":\"x\"}}", hows[i]);
-		batch_end(&b, t, RC_UNDO, 1);
+		batch_end(&b, t, RC_UNDO, &k, 1);
 		must(call_end(k, &out), 2000);
 		assert_int_equal(count(out, "\"rsc\":2001"), 2);
 		assert_int_equal(count(out, "\"rsc\":4104"), 0);
@@ -183,7 +183,7 @@ static void fan_out_delete(void **state)
 	must(call(t, OP_CREATE, ME, "cse", 9, "{\"m2m:grp\":{\"rn\":\"g\",\"mnm\":5,\"mid\":[\"cse/c\",\"cse/none\",\"cse/d\"]}}"), 2001);
 	batch_begin(&b, t);
 	k = begin_how(t, OP_DELETE, ME, "cse/g/fopt", 0, NULL, &plainly);
-	batch_end(&b, t, RC_FULL, 1);
+	batch_end(&b, t, RC_FULL, &k, 1);
 	must(call_end(k, &out), 2000);
 	assert_int_equal(count(out, "\"rsc\":2002"), 2);
 	free(out);
@@ -204,7 +204,7 @@ static void notification(void **state)
 	subscribe(t, "cse/marker", "m", "\"enc\":{\"net\":[3]}");
 	batch_begin(&b, t);
 	k = call_begin(t, OP_CREATE, ME, "cse/c", 4, "{\"m2m:cin\":{\"con\":\"event\"}}", NULL);
-	batch_end(&b, t, RC_FULL, 1);
+	batch_end(&b, t, RC_FULL, &k, 1);
 	must(call_end(k, NULL), 2001);
 	expect_part(nth_sent_to(t, "test://s", 0)->pc, "\"event\"");
 	instance(t, "cse/c", "second");
@@ -226,7 +226,7 @@ static void non_blocking(void **state)
 	container(t, "cse", "c");
 	batch_begin(&b, t);
 	k = begin_how(t, OP_CREATE, ME, "cse/c", 4, "{\"m2m:cin\":{\"con\":\"x\"}}", &later);
-	batch_end(&b, t, RC_IO, 1);
+	batch_end(&b, t, RC_IO, &k, 1);
 	must(call_end(k, &out), 1001);
 	assert_int_equal(count(out, "m2m:uri"), 1);
 	uri = strstr(out, "\"cse/");
@@ -263,7 +263,7 @@ static void policies(void **state)
 	k[0] = call_begin(t, OP_UPDATE, "Cguest", "cse/c", 0, "{\"m2m:cnt\":{\"lbl\":[\"1\"]}}", NULL);
 	k[1] = call_begin(t, OP_UPDATE, ME, "cse/p", 0, "{\"m2m:acp\":{\"pv\":{\"acr\":[{\"acor\":[\"CAdmin\"],\"acop\":63}]}}}", NULL);
 	k[2] = call_begin(t, OP_UPDATE, "Cguest", "cse/c", 0, "{\"m2m:cnt\":{\"lbl\":[\"2\"]}}", NULL);
-	batch_end(&b, t, RC_FULL, 3);
+	batch_end(&b, t, RC_FULL, k, 3);
 	must(call_end(k[0], NULL), 2004);
 	must(call_end(k[1], NULL), 2004);
 	must(call_end(k[2], NULL), 4103);
@@ -295,7 +295,7 @@ static void another_answer(void **state)
 	own_init(&before, t, own_run);
 	own_submit(&before);
 	k = begin_how(t, OP_CREATE, ME, "cse/c", 3, "{\"m2m:cnt\":{\"rn\":\"n\"}}", &(struct how){ .rcn = 3 });
-	batch_end(&b, t, RC_FULL, 2);
+	batch_end(&b, t, RC_FULL, &k, 1);
 	own_end(&before);
 	own_wait(&k->done);
 	r = &k->r;
@@ -320,7 +320,7 @@ static void refused_before(void **state)
 	batch_begin(&b, t);
 	k[0] = call_begin(t, OP_CREATE, ME, "cse/c", 3, "{\"m2m:cnt\":{\"rn\":\"n\"}}", NULL);
 	k[1] = call_begin(t, OP_CREATE, ME, "cse/c", 3, "{\"m2m:cnt\":{\"rn\":\"n\"}}", NULL);
-	batch_end(&b, t, RC_FULL, 2);
+	batch_end(&b, t, RC_FULL, k, 2);
 	must(call_end(k[0], &out), 2001);
 	expect_part(out, "\"rn\":\"n\"");
 	free(out);
