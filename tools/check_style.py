@@ -30,9 +30,18 @@ def blank(match):
     return re.sub(r"[^\n]", " ", match.group(0))
 
 
+def names():
+    """What git would take, or everything when this is no checkout."""
+    try:
+        out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+        return out.stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        found = (str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file())
+        return [n for n in found if not re.match(r"(build[^/]*|\.git)/", n) and "__pycache__" not in n]
+
+
 def files():
-    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in sorted(out.stdout.splitlines()):
+    for name in sorted(names()):
         path = ROOT / name
         if path.is_file() and path.suffix in TEXT and not name.startswith(("docs/requirements/", "model/", "fuzz/corpus/")):
             yield name, path
