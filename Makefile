@@ -22,6 +22,7 @@ build:
 
 run:
 	@tools/deps.sh run
+	@echo 'building build/reeve'
 	@tools/build.sh build
 	@exec build/reeve up --store.data "$(REEVE_DATA)"
 
