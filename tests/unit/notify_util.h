@@ -328,7 +328,7 @@ static inline void expect_part(const char *text, const char *part)
 static inline void expect_no_part(const char *text, const char *part)
 {
 	if (text && strstr(text, part))
-		fail_msg("%s\nmust not be in\n%s", part, text);
+		fail_msg("%s\nmust not be in\n%s", part ? part : "(nothing)", text);
 }
 
 #define ME "CAdmin"

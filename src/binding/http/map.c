@@ -124,7 +124,8 @@ static enum header header_of(struct slice name)
 {
 	const unsigned char *p = (const unsigned char *)name.p;
 
-	if (name.n >= 8 && (p[0] | 0x20) == 'x' && p[1] == '-' && (p[2] | 0x20) == 'm' && p[3] == '2' && (p[4] | 0x20) == 'm' && p[5] == '-') {
+	if (name.n >= 8 && (p[0] | 0x20) == 'x' && p[1] == '-' && (p[2] | 0x20) == 'm' && p[3] == '2' && (p[4] | 0x20) == 'm' &&
+	    p[5] == '-') {
 		if (name.n > 9)
 			return slice_ieq(slice_skip(name, 6), S("Origin")) ? H_ORIGIN : H_NONE;
 		switch (KEY(p[6] | 0x20, p[7] | 0x20, name.n == 9 ? p[8] | 0x20 : 0)) {
