@@ -34,6 +34,7 @@ static void default_limits(struct limits *l)
 		.outbox = 100000,
 		.outbox_per_sub = 10000,
 		.polled = 1000,
+		.depth = 128,
 		.subscriptions = 1000,
 		.targets = 1000,
 		.idle = 300 * USEC_S,

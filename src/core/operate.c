@@ -121,6 +121,10 @@ static enum reeve_rc check_child(struct exec *x, struct req *r, const struct res
 			return req_refuse(r, 5203, "%s cannot be subscribed to", pm ? pm->name : "the target");
 		return req_refuse(r, 4108, "%s cannot be a child of %s", m->name, pm ? pm->name : "the target");
 	}
+	if (!res_ty_is_instance(m->ty) && tree_depth(x->tx, parent, x->core->cfg->limits.depth) >= x->core->cfg->limits.depth) {
+		metrics_inc(&x->core->metrics, limit_depth);
+		return req_refuse(r, 4000, "the tree is at most %u levels deep (limits.depth)", x->core->cfg->limits.depth);
+	}
 	if (w->content_rsc)
 		return req_refuse(r, w->content_rsc, "%.*s", SF(w->content_why));
 	if (w->m != m)

@@ -142,6 +142,8 @@ const struct option options[] = {
 	{ "limits", "outbox_per_sub", OPT_UNSIGNED, AT(limits.outbox_per_sub), 1, 100000000,
 	  "The same, of one subscription." },
 	{ "limits", "polled", OPT_UNSIGNED, AT(limits.polled), 1, 1000000, "Requests waiting in one polling channel." },
+	{ "limits", "depth", OPT_UNSIGNED, AT(limits.depth), 2, 1000,
+	  "Levels of the resource tree below the <CSEBase>, instances not counted." },
 	{ "limits", "subscriptions", OPT_UNSIGNED, AT(limits.subscriptions), 1, 1000000, "Subscriptions of one resource." },
 	{ "limits", "targets", OPT_UNSIGNED, AT(limits.targets), 1, 1000000, "Notification targets of one subscription." },
 	{ "limits", "idle", OPT_SPAN, AT(limits.idle), SECONDS(1) / 10, DAY,

@@ -146,6 +146,23 @@ bool tree_below(struct st_tx *tx, const struct res *r, uint64_t ancestor)
 	return false;
 }
 
+unsigned tree_depth(struct st_tx *tx, const struct res *r, unsigned most)
+{
+	struct res_key up = res_parent_key(r);
+	unsigned depth = 0;
+	struct res a;
+
+	while (up.n && depth < most) {
+		depth++;
+		if (up.n == RES_ROOT)
+			break;
+		if (tree_get(tx, up, &a) != RC_OK)
+			return most;
+		up = res_parent_key(&a);
+	}
+	return depth;
+}
+
 enum reeve_rc tree_path(struct st_tx *tx, const struct res *r, struct buf *b)
 {
 	struct res up = *r;

@@ -23,6 +23,8 @@ REEVE_MUST_CHECK enum reeve_rc tree_oldest(struct st_tx *tx, uint64_t parent, us
 bool tree_alive(struct st_tx *tx, const struct res *r, usec now);
 /* True when `ancestor` (an ordinal) is r itself or above it. */
 bool tree_below(struct st_tx *tx, const struct res *r, uint64_t ancestor);
+/* How many ancestors r has; `most` when there are more, or one is missing. */
+unsigned tree_depth(struct st_tx *tx, const struct res *r, unsigned most);
 /* Structured CSE-relative address "cse/a/b" appended to b. */
 REEVE_MUST_CHECK enum reeve_rc tree_path(struct st_tx *tx, const struct res *r, struct buf *b);
 

@@ -246,3 +246,27 @@ def test_long_lists_are_compared_in_one_pass(new_server):
     names = [{"nm": "n%d" % i, "uri": "u"} for i in range(3000)]
     a.create(cnt, 4, {"con": "x", "conr": {"urir": names}}, rcn=0).expect(2001)
     a.create(cnt, 4, {"con": "x", "conr": {"urir": names + [{"nm": "n7", "uri": "v"}]}}, rcn=0).expect(4000)
+
+
+def test_depth_of_the_tree(new_server):
+    """limits.depth: every walk up or down a branch is bounded; who nests without end is told"""
+    s = new_server({"limits.depth": 5})
+    a = s.register()
+    at = a.at                       # level 1
+    for _ in range(3):
+        at = a.container(at)        # 2, 3, 4
+    a.create(at, 3, {"rn": "five"}).expect(2001)
+    a.create(at + "/five", 3, {"rn": "six"}).expect(4000)
+    a.create(at + "/five", 23, {"rn": "sub", "nu": ["http://127.0.0.1:9/"]}).expect(4000)
+    a.create(at + "/five", 4, {"con": "an instance ends a branch"}).expect(2001)
+    s2 = new_server()
+    a = s2.register()
+    ri = a.retrieve(a.container())["ri"]
+    for _ in range(1100):
+        r = a.create(ri, 3, rcn=1, attrs={})
+        if r.rsc != 2001:
+            break
+        ri = r["ri"]
+    r.expect(4000)
+    a.retrieve(ri).expect(2000)
+    a.create(ri, 4, {"con": "x"}).expect(2001)
