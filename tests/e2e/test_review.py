@@ -270,3 +270,19 @@ def test_depth_of_the_tree(new_server):
     r.expect(4000)
     a.retrieve(ri).expect(2000)
     a.create(ri, 4, {"con": "x"}).expect(2001)
+
+
+# --- non-blocking requests
+
+def test_result_comes_whatever_memory_is_left(new_server):
+    """A <request> does not stay PENDING because its own request has used up its memory"""
+    s = new_server({"limits.request_memory": 65536})
+    a = s.register()
+    for n in range(100, 2400, 150):
+        r = a.create(a.at, 3, {"rn": "c%d" % n, "lbl": ["label-%07d" % i for i in range(n)]}, query={"rt": 1})
+        if r.rsc == 5000:
+            continue
+        uri = reference(r)
+        wait_until(lambda: a.retrieve(uri).expect(2000)["rs"] == 1, timeout=10)
+        rsc = a.retrieve(uri)["ors"]["rsc"]
+        assert a.retrieve(a.at + "/c%d" % n).rsc == (2000 if rsc == 2001 else 4004), rsc
