@@ -96,8 +96,8 @@ void req_free(struct req *r); /* gives arena and out back, not r itself */
 /* Record a refusal (first one wins) and return RC_REFUSED, for `return req_refuse(...)`. fmt tells the sender what to change. */
 enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* When memory ran out on the way, whatever was concluded is not to be trusted: what is missing may have been taken for absent. The answer is
- * 5000 then, and RC_REFUSED is returned; otherwise rc. */
+/* When memory ran out on the way, whatever was concluded is not to be trusted: what is missing may have been taken for absent.
+ * The answer is 5000 then, and RC_REFUSED is returned; otherwise rc. */
 enum reeve_rc req_starved(struct req *r, enum reeve_rc rc);
 
 /* Write the parts of a primitive as JSON members into *pc as the CSE itself would send them (fr, to, op, rqi, rvi, pc ...):

@@ -5,7 +5,7 @@ A request primitive is a dict with the short names of TS-0004 (op, to, fr, rqi, 
 rqi, rvi, pc, cnst, cnot, rset. What a primitive does not say but a binding has to choose is in two more members: "serial" (of the
 content) and "accept" (of the answer), names of serializations.
 
-A new binding is a class with `name`, `can` and `send`.
+A new binding is a class with `can` and `send`, and an entry in CARRIERS for each serialization.
 """
 
 from .client import path_of, query_of
@@ -16,10 +16,15 @@ MEDIA = {"json": "application/json", "cbor": "application/cbor", "xml": "applica
 class Carrier:
     """One binding with one serialization, to one server."""
 
-    name = None
+    def __init__(self, server, serial):
+        self.server, self.serial = server, serial
 
-    def can(self, request):
-        """Can this binding carry the request?"""
+    def __repr__(self):
+        return "%s with %s" % (type(self).__name__, self.serial)
+
+    @staticmethod
+    def can(request):
+        """Can this binding say what the request says?"""
         return True
 
     def send(self, request):
@@ -36,9 +41,9 @@ class Http(Carrier):
     QUERY = {"rcn", "rp", "da", "drt", "rids", "tids", "ltids", "tqi", "asi", "auri", "sqi", "grtm"}
     OTHER = {"op", "to", "fr", "rqi", "rvi", "ty", "pc", "fc", "rt", "serial", "accept", "tkns", "aus"}
 
-    def __init__(self, client, serial):
-        self.client, self.serial = client, serial
-        self.name = "http-" + serial
+    @staticmethod
+    def can(request):
+        return request["op"] != 1 or "ty" in request  # POST without ty is Notify
 
     def query(self, request):
         q = [(n, request[n]) for n in request if n in self.QUERY]
@@ -72,9 +77,9 @@ class Http(Carrier):
             q.append(("atrl", [attr]))
         if q:
             target += "?" + query_of(q)
-        r = self.client.primitive(self.METHOD[op], request["to"], request.get("fr"), ty=request.get("ty"), content=pc,
-                                  rqi=request.get("rqi", ""), rvi=request.get("rvi"), target=target, headers=headers,
-                                  media=MEDIA[request.get("serial", self.serial)], accept=MEDIA[request.get("accept", self.serial)])
+        r = self.server.client.primitive(self.METHOD[op], request["to"], request.get("fr"), ty=request.get("ty"), content=pc,
+                                         rqi=request.get("rqi"), rvi=request.get("rvi"), target=target, headers=headers,
+                                         media=MEDIA[request.get("serial", self.serial)], accept=MEDIA[request.get("accept", self.serial)])
         if r.content is not None and "accept" not in request:
             assert r.headers["content-type"].split(";")[0] == MEDIA[self.serial], "the answer has another serialization: %r" % r
         return self.response(r)
@@ -91,9 +96,9 @@ class Http(Carrier):
         return p
 
 
-def carriers(client):
-    """All ways to the server of `client`."""
-    return {c.name: c for c in (Http(client, "json"), Http(client, "cbor"))}
+CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor")}
 
 
-CARRIERS = ("http-json", "http-cbor")
+def carrier(name, server):
+    kind, serial = CARRIERS[name]
+    return kind(server, serial)

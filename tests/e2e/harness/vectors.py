@@ -191,8 +191,9 @@ class Matcher:
 class Run:
     """One vector over one carrier."""
 
-    def __init__(self, vector, carrier, server):
-        self.v, self.carrier, self.env = vector, carrier, Env(server, vector.given)
+    def __init__(self, vector, carrier, reader, server):
+        """reader: another carrier, over which the state is read as well."""
+        self.v, self.carrier, self.reader, self.env = vector, carrier, reader, Env(server, vector.given)
         self.rqi = itertools.count(1)
         self.matcher = Matcher(self.env, vector.let)
         server.admin()
@@ -203,11 +204,11 @@ class Run:
         base = self.send({"op": 2, "to": server.base})
         self.env.at["base.ri"] = base["pc"]["m2m:cb"]["ri"]
 
-    def send(self, request):
+    def send(self, request, carrier=None):
         p = {"fr": self.env.at["a.id"], "rvi": "3", "rqi": "v%d" % next(self.rqi)}
         p.update(self.env.fill(request))
         p = {k: v for k, v in p.items() if v is not None or k in ("pc",)}
-        got = self.carrier.send(p)
+        got = (carrier or self.carrier).send(p)
         if "rqi" in p:
             assert got.get("rqi") == p["rqi"], "Request Identifier %r instead of %r" % (got.get("rqi"), p["rqi"])
         if "rvi" in p:
@@ -232,12 +233,12 @@ class Run:
             rce = dict(got["pc"]["m2m:rce"])
             self.env.add(name, rce.pop("uri"), rce[ROOT[ty]]["ri"])
 
-    def state(self):
+    def state(self, carrier=None):
         """All that a and b may see of what is below them."""
         out = {}
         for who in ("a", "b"):
             for root in ("a", "b"):
-                got = self.send({"op": 2, "to": "{%s}" % root, "fr": "{%s.id}" % who, "rcn": 4})
+                got = self.send({"op": 2, "to": "{%s}" % root, "fr": "{%s.id}" % who, "rcn": 4}, carrier)
                 out[who + " sees " + root] = got.get("pc") if got["rsc"] == 2000 else got["rsc"]
         return out
 
@@ -297,5 +298,6 @@ class Run:
         changes = v.changes if v.changes is not None else want["rsc"] < 4000 and v.req["op"] != 2
         if not changes:
             assert after == before, "the request changed something: %r, before %r" % (after, before)
+        assert self.state(self.reader) == after, "over %s the state looks otherwise" % self.reader
         self.check_after()
         return {"response": self.normal(told), "state": self.normal(after)}
