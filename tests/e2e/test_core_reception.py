@@ -116,6 +116,19 @@ def test_request_expired(ae, past):
     ae.retrieve(cnt + "/n").expect(4004)
 
 
+def test_request_expires_while_it_waits(ae):
+    """CORE-023, AUTHZ-020: past when the operation would start: oet behind rqet"""
+    cnt = ae.container(lbl=["old"])
+    before = ae.retrieve(cnt).content
+    h = {"X-M2M-RET": "600", "X-M2M-OET": "1200"}
+    ae.update(cnt, 3, {"lbl": ["new"]}, headers=h).expect(4008)
+    ae.create(cnt, 3, {"rn": "n"}, headers=h).expect(4008)
+    ae.delete(cnt, headers=h).expect(4008)
+    ae.create(ae.at, 3, {"rn": "marker"}, headers={"X-M2M-OET": "1500"}).expect(2001)
+    assert ae.retrieve(cnt).content == before
+    ae.retrieve(cnt + "/n").expect(4004)
+
+
 def test_request_not_expired(ae):
     """CORE-023, CORE-037: absolute and relative times in the future"""
     for t in (stamp(60), stamp(60, fraction=True), "60000"):

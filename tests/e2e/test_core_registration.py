@@ -127,7 +127,6 @@ def test_ae_below_another_resource(server, ae):
 def test_update_of_the_point_of_access_releases(new_server, receiver):
     """CORE-126: what waited because nobody was there is sent when poa says where"""
     s = new_server({"notify.retry_first": "1h", "notify.retry_most": "1h"})
-
     watcher = s.register(rr=True, poa=["http://127.0.0.1:9/dead"])
     a = s.register()
     _, pol = a.policy([{"acor": [a.origin, watcher.origin], "acop": 63}])
