@@ -332,6 +332,22 @@ static bool about_request(struct exec *x, struct req *r)
 	return r->op != OP_CREATE && exec_lookup(x, r->to, &t) == RC_OK && t.res.h.ty == 17;
 }
 
+/* May r be answered with an acknowledgement? Its content becomes an attribute of the <request> as it stands, so it must be JSON. */
+static enum reeve_rc to_background(struct exec *x, struct req *r)
+{
+	struct slice why = S("malformed");
+	struct json j;
+	enum reeve_rc rc = RC_OK;
+
+	if (about_request(x, r))
+		return req_refuse(r, 4000, "a <request> is accessed with blocking requests");
+	if (r->pc.p && !r->work->json.n) /* not parsed, or in vain */
+		rc = json_parse(&r->arena, r->pc, &x->core->cfg->limits.json, &j, &why);
+	if (rc == RC_NOMEM)
+		return req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
+	return rc == RC_OK ? RC_BUSY : req_refuse(r, 4000, "content: %.*s", SF(why));
+}
+
 /* Everything that one snapshot can tell. RC_AGAIN: to the hub. RC_UNSUPPORTED: to the writer. Else the answer stands. */
 static enum reeve_rc on_loop(struct exec *x, struct req *r)
 {
@@ -345,7 +361,7 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 	if (r->rt == RT_NONBLOCK_SYNC && !x->core->cfg->nonblocking)
 		return req_refuse(r, 5206, "<request> is not supported here: rt 2 (nonBlockingRequestAsynch) or 3 (blockingRequest)");
 	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request && !r->work->detached)
-		return about_request(x, r) ? req_refuse(r, 4000, "a <request> is accessed with blocking requests") : RC_BUSY;
+		return to_background(x, r);
 	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");
 	if (r->work->oet > x->now)

@@ -286,3 +286,15 @@ def test_result_comes_whatever_memory_is_left(new_server):
         wait_until(lambda: a.retrieve(uri).expect(2000)["rs"] == 1, timeout=10)
         rsc = a.retrieve(uri)["ors"]["rsc"]
         assert a.retrieve(a.at + "/c%d" % n).rsc == (2000 if rsc == 2001 else 4004), rsc
+
+
+@pytest.mark.parametrize("body", [b'{"m2m:cnt":{', b'{"m2m:cnt":{}},"org":"Cvictim","rs":1', b'"\xff"', b"nonsense", b'{"m2m:cnt":{"rn":"a","rn":"b"}}'])
+@pytest.mark.parametrize("ty", [3, None])
+def test_content_that_is_no_json(ae, body, ty):
+    """What a non-blocking request carries becomes an attribute of its <request> only when it is JSON"""
+    r = ae._do("POST", ae.at, {"ty": ty, "body": body, "query": {"rt": 1}})
+    if r.rsc == 4000:
+        return
+    uri = reference(r)
+    r = wait_until(lambda: (lambda x: x if x["rs"] != 3 else None)(ae.retrieve(uri).expect(2000)))
+    assert r["org"] == ae.origin and r["ors"]["rsc"] == 4000
