@@ -331,6 +331,5 @@ out:
 
 enum reeve_rc exec_expired(struct exec *x, const struct res *r)
 {
-	metrics_inc(&x->core->metrics, expired);
 	return exec_delete(x, r, false);
 }

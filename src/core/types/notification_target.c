@@ -52,7 +52,8 @@ static enum reeve_rc check_number(struct exec *x, struct req *r, const struct js
 	if (mine->tok[0].count <= l->targets && refs < l->targets)
 		return RC_OK;
 	metrics_inc(&x->core->metrics, limit_subscriptions);
-	return req_refuse(r, 5000, "at most %u policy references of a subscription, with at most as many targets (limits.targets)", l->targets);
+	return req_refuse(r, 5000, "at most %u policy references of a subscription, with at most as many targets (limits.targets)",
+			  l->targets);
 }
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
