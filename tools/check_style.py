@@ -20,8 +20,8 @@ BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|
                     r"random|system|popen|alloca|mktemp|tmpnam)\s*\(")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'')
-TEXT = {".c", ".h", ".py", ".sh", ".build", ".md", ".conf", ".service", ".1", ".5", ".mjs", ".js", ""}
-LICENSED = {".c", ".h", ".py", ".sh", ".1", ".5", ".service"}
+TEXT = {".c", ".h", ".py", ".sh", ".build", ".md", ".conf", ".in", ".1", ".5", ".mjs", ".js", ""}
+LICENSED = {".c", ".h", ".py", ".sh", ".1", ".5", ".in"}
 EXTRA_LICENSED = {"Makefile", "run"}
 
 
