@@ -119,6 +119,12 @@ def test_packaged_file_is_the_default():
     assert page.split(".Sh OPTIONS\n")[1].split(".Sh SEE ALSO\n")[0] == ok("check", "config", "--print-mdoc")
 
 
+def test_operations_page_names_every_limit():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    for key in re.findall(r"--limits\.(\w+)", ok("cse", "--help")):
+        assert re.search(rf"\b{key}\b", page), key
+
+
 def values(text):
     return dict(line.split("\t")[0].split(" = ", 1) if " = " in line.split("\t")[0] else (line.split(" =")[0], "")
                 for line in text.splitlines())
