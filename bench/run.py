@@ -401,7 +401,7 @@ def main():
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
     args = ap.parse_args()
-    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_append"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()
 
 

@@ -32,14 +32,39 @@ enum virtual_res exec_virtual(int32_t parent_ty, struct slice name)
 	return VIRT_NONE;
 }
 
+static bool is_virtual_name(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(virtuals) / sizeof(virtuals[0]); i++)
+		if (slice_eq(name, slice_str(virtuals[i].name)))
+			return true;
+	return false;
+}
+
+/* One step down to `seg`; `rest` is what follows it. On the way only ordinals are needed: records are read where the address ends, and
+ * where a virtual name may follow, which depends on the type. */
+static enum reeve_rc step_down(struct exec *x, struct slice seg, struct slice rest, struct res *r)
+{
+	uint64_t n;
+
+	if (rest.p && !is_virtual_name(slice_cut(&rest, '/')) && tree_child_ordinal(x->tx, r->key.n, seg, &n) == RC_OK) {
+		*r = (struct res){ .key = { r->key.n, n } };
+		return RC_OK;
+	}
+	return tree_child(x->tx, r->key.n, seg, r);
+}
+
 /* First segment of a structured address, or an unstructured id. */
-static enum reeve_rc first_segment(struct exec *x, struct slice seg, struct res *out)
+static enum reeve_rc first_segment(struct exec *x, struct slice seg, bool last, struct res *out)
 {
 	const struct ident_home *home = &x->core->home;
 	struct res_key key;
 
-	if (slice_eq(seg, home->base_name) || slice_eq(seg, S("-")) || slice_eq(seg, slice_skip(home->cse_id, 1)))
+	if (slice_eq(seg, home->base_name) || slice_eq(seg, S("-")) || slice_eq(seg, slice_skip(home->cse_id, 1))) {
+		*out = (struct res){ .key = { 0, RES_ROOT }, .h = { .ty = 5 } };
+		if (!last)
+			return RC_OK;
 		return tree_get(x->tx, (struct res_key){ 0, RES_ROOT }, out);
+	}
 	if (seg.n && (seg.p[0] == 'C' || seg.p[0] == 'S'))
 		return tree_stem(x->tx, seg, out);
 	return res_id_read(seg, &key) && key.n != RES_ROOT ? tree_get(x->tx, key, out) : RC_NOTFOUND;
@@ -57,7 +82,7 @@ static enum reeve_rc lookup_local(struct exec *x, struct slice id, struct target
 		id.n = (size_t)hash;
 	}
 	seg = slice_cut(&id, '/');
-	if ((rc = first_segment(x, seg, &t->res)) != RC_OK)
+	if ((rc = first_segment(x, seg, !id.p, &t->res)) != RC_OK)
 		return rc;
 	while (id.p) {
 		if (t->virt) /* a virtual resource has no children, but fopt takes the rest along */
@@ -68,7 +93,7 @@ static enum reeve_rc lookup_local(struct exec *x, struct slice id, struct target
 			t->rest = id.p ? id : (struct slice){ NULL, 0 };
 			break;
 		}
-		if (!t->virt && (rc = tree_child(x->tx, t->res.key.n, seg, &t->res)) != RC_OK)
+		if (!t->virt && (rc = step_down(x, seg, id, &t->res)) != RC_OK)
 			return rc;
 	}
 	return tree_alive(x->tx, &t->res, x->now) ? RC_OK : RC_NOTFOUND;

@@ -33,6 +33,22 @@ enum reeve_rc tree_parent(struct st_tx *tx, const struct res *r, struct res *out
 	return r->key.parent ? tree_get(tx, res_parent_key(r), out) : RC_NOTFOUND;
 }
 
+enum reeve_rc tree_child_ordinal(struct st_tx *tx, uint64_t parent, struct slice name, uint64_t *n)
+{
+	struct tkey k;
+	struct slice v;
+	enum reeve_rc rc;
+
+	if (!tkey_name(&k, parent, name))
+		return RC_NOTFOUND;
+	rc = st_get(tx, ST_NAME, tkey_slice(&k), &v);
+	if (rc == RC_OK && v.n != 8)
+		return RC_INVALID;
+	if (rc == RC_OK)
+		*n = tkey_get_u64(v.p);
+	return rc;
+}
+
 enum reeve_rc tree_child(struct st_tx *tx, uint64_t parent, struct slice name, struct res *out)
 {
 	struct tkey k;

@@ -13,6 +13,8 @@ REEVE_MUST_CHECK enum reeve_rc tree_get(struct st_tx *tx, struct res_key key, st
 REEVE_MUST_CHECK enum reeve_rc tree_parent(struct st_tx *tx, const struct res *r, struct res *out);
 /* Child by name: the name index, then a name that is a generated id under this parent. */
 REEVE_MUST_CHECK enum reeve_rc tree_child(struct st_tx *tx, uint64_t parent, struct slice name, struct res *out);
+/* Only the ordinal of a child that was given this name: enough to go on to its children. RC_NOTFOUND also for a generated name. */
+REEVE_MUST_CHECK enum reeve_rc tree_child_ordinal(struct st_tx *tx, uint64_t parent, struct slice name, uint64_t *n);
 /* <AE> by AE-ID-Stem. */
 REEVE_MUST_CHECK enum reeve_rc tree_stem(struct st_tx *tx, struct slice stem, struct res *out);
 /* Newest or oldest live instance below `parent` (et > now). */
