@@ -8,6 +8,7 @@ Prints one line each, tab-separated: name, figure, target, ok or short; writes t
 build/bench.json. A ratio is the median of rounds in which the two sides took turns. Load comes from wrk."""
 
 import argparse
+import atexit
 import concurrent.futures
 import http.client
 import itertools
@@ -56,6 +57,7 @@ class Cse:
             args += ["--" + key.replace("__", "."), str(value)]
         begin = time.monotonic()
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.process.kill)  # also when the run ends by an error
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
