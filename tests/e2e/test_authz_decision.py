@@ -137,6 +137,16 @@ def test_groups(server, ae, guarded, other):
     assert not may(other, cnt)
 
 
+def test_many_originators(server, ae, guarded, other):
+    """AUTHZ-066, AUTHZ-073: long lists, in a rule and as a group: the first, the last, one in the middle, and a stranger"""
+    crowd = ["C%s" % unique("crowd") for _ in range(40)]
+    there = {i: server.register(stem=crowd[i]) for i in (0, 17, 39)}
+    grp = ae.made(ae.at, 9, {"mnm": 50, "mid": ["%s/%s" % (server.cse_id, c) for c in crowd]})
+    for cnt in (guarded(rule(crowd, 2)), guarded(rule(grp, 2)), guarded(rule(crowd[:9] + [there[39].origin], 2), rule(crowd[9:], 2))):
+        assert all(may(who, cnt) for who in there.values())
+        assert not may(other, cnt)
+
+
 def test_missing_group(ae, guarded, other):
     """AUTHZ-076, AUTHZ-062: the entry does not match; other entries and rules decide"""
     assert not may(other, guarded(rule("cse/no-such-group", 2)))

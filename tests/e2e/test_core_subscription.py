@@ -33,6 +33,7 @@ def test_second_blocking_subscription(server):
     """CORE-171"""
     me = server.register(rr=True, poa=[NOWHERE])  # its own target: no verification
     cnt = me.container()
+    me.made(cnt, 23, {"nu": [NOWHERE]})  # another kind does not count
     me.create(cnt, 23, {"nu": [me.origin], "enc": {"net": [7]}}).expect(2001)
     me.create(cnt, 23, {"nu": [me.origin], "enc": {"net": [7], "atr": ["lbl"]}}).expect(4124)
     me.create(me.container(), 23, {"nu": [me.origin], "enc": {"net": [7]}}).expect(2001)  # another resource
