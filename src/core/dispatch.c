@@ -357,7 +357,6 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return rc;
 	if (r->op == OP_CREATE || r->op == OP_UPDATE)
 		check_content(x->core, r);
-	r->work->checked = true;
 	if (r->rt == RT_NONBLOCK_SYNC && !x->core->cfg->nonblocking)
 		return req_refuse(r, 5206, "<request> is not supported here: rt 2 (nonBlockingRequestAsynch) or 3 (blockingRequest)");
 	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request && !r->work->detached)

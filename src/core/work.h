@@ -41,7 +41,6 @@ struct req_work {
 	bool cancelled;           /* the <request> was deleted meanwhile */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
-	bool checked;             /* reception checks passed on the loop */
 	bool preluded;            /* notify_prelude let it pass */
 	bool awaited;             /* waited for an instance already (notify_await.c), or for an IPE */
 	bool ipe_asked;           /* fu 3: the IPE was asked, and this is what it named (ipe.c) */
