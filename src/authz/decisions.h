@@ -23,6 +23,7 @@ struct decision {
 	const char *ground;           /* "policy", "default policy (creator only)", "no policy", ... */
 	const struct policy *const *policies; size_t n_policies; enum policy_part part;
 	const struct facts *facts;
+	struct slice story;           /* JSON array: roles, tokens, consultations that were looked at; or empty */
 };
 /* Evaluate once more with a trace, write the line, and return the id (lower-case letters and digits, no NUL) in id. */
 void decisions_log(struct decisions *d, const struct decision *what, char id[DECISION_ID_LEN]);

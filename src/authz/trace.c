@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <math.h>
 
-enum { TRACE_BYTES = 48 << 10, WORDS_BYTES = 4096, EXCERPT = 300, SENT = 512 };
+enum { TRACE_BYTES = 48 << 10, STORY_BYTES = 16 << 10, WORDS_BYTES = 4096, EXCERPT = 300, SENT = 512 };
 
 /* What a peer sent: shortened, and with '?' for DEL and bytes above ASCII, since nobody has checked that they are UTF-8. */
 static void add_ascii(struct buf *b, struct slice s)
@@ -289,6 +289,10 @@ void decision_write_json(struct buf *b, const struct decision *what, struct slic
 	buf_json(b, slice_str(what->ground ? what->ground : ""));
 	buf_printf(b, ",\"part\":\"%s\",\"facts\":", what->part == POLICY_PVS ? "pvs" : "pv");
 	write_facts(b, what->facts);
+	if (what->story.n && what->story.n < STORY_BYTES) {
+		buf_lit(b, ",\"rights\":");
+		buf_slice(b, what->story);
+	}
 	buf_lit(b, ",\"policies\":[");
 	for (size_t i = 0, shown = 0; i < what->n_policies && !matched; i++) {
 		if (!what->policies[i])

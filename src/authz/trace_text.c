@@ -86,6 +86,21 @@ static void say_policy(struct teller *t, uint32_t p)
 		buf_char(t->b, '\n');
 }
 
+/* What else was looked at: roles, tokens, consultations; one line each, members in the order they were told. */
+static void say_rights(struct teller *t, uint32_t all)
+{
+	for (uint32_t i = all + 1; all && i < t->j->tok[all].next; i = t->j->tok[i].next) {
+		buf_lit(t->b, "  *");
+		for (uint32_t k = i + 1; json_kind(t->j, i) == J_OBJECT && k < t->j->tok[i].next; k = t->j->tok[k + 1].next) {
+			buf_char(t->b, ' ');
+			add_safe(t->b, json_inner(t->j, k));
+			buf_char(t->b, ' ');
+			add_safe(t->b, json_kind(t->j, k + 1) == J_STRING ? json_string(t->a, t->j, k + 1) : json_raw(t->j, k + 1));
+		}
+		buf_char(t->b, '\n');
+	}
+}
+
 void decision_write_text(struct buf *b, struct slice json_line)
 {
 	struct json_limits limits = { 64, 1u << 20 };
@@ -112,6 +127,7 @@ void decision_write_text(struct buf *b, struct slice json_line)
 	say(&t, ", attribute ", 0, S("part"));
 	buf_char(b, '\n');
 	say_facts(&t, json_member(&j, 0, S("facts")));
+	say_rights(&t, json_member(&j, 0, S("rights")));
 	policies = json_member(&j, 0, S("policies"));
 	for (uint32_t i = policies + 1; policies && i < j.tok[policies].next; i = j.tok[i].next)
 		say_policy(&t, i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The access decision at the Hosting CSE: which rules govern a target (TS-0001 9.6.1.3.2; authorization.md 2.9), what is known
  * about the request, and the word of the PDP. */
+#include "core/rights/rights.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -124,12 +125,30 @@ static void target_facts(struct exec *x, struct req *r, const struct res *target
 	f->target_mgd = -1;
 }
 
-static bool decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty)
+static struct rights_question question(const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty, bool final)
 {
-	if (g->default_policy)
-		return r->work->who.n && slice_eq(g->creator, r->work->who);
+	return (struct rights_question){ .target = target, .policies = g->p, .n_policies = g->n, .part = g->part,
+					 .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS, .bit = bit,
+					 .child_ty = child_ty, .final = final };
+}
+
+/* The local rules, then what else the Originator may rely on. RC_OK, RC_NOTFOUND (no); when final also RC_REFUSED and RC_AGAIN, see
+ * rights_judge. */
+static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
+			    int32_t child_ty, bool final)
+{
+	struct rights_question q = question(target, g, bit, child_ty, final);
+
 	target_facts(x, r, target, bit, child_ty);
-	return pdp_decide(g->p, g->n, g->part, &r->work->facts, NULL, NULL, NULL);
+	if (g->default_policy ? r->work->who.n && slice_eq(g->creator, r->work->who)
+			      : pdp_decide(g->p, g->n, g->part, &r->work->facts, NULL, NULL, NULL))
+		return RC_OK;
+	return rights_judge(x, r, &q);
+}
+
+static bool may(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty)
+{
+	return decide(x, r, target, g, bit, child_ty, false) == RC_OK;
 }
 
 bool exec_permitted(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
@@ -141,25 +160,13 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 		return true;
 	if (hooks && hooks->permitted && bit != ACOP_DISCOVERY) /* that it is there may be known to whoever may discover its parent */
 		return hooks->permitted(x, r, target, bit);
-	return governing(x, target, &g) && decide(x, r, target, &g, bit, child_ty);
+	return governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
 }
 
-bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
-		       int32_t child_ty)
+static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
+			    int32_t child_ty)
 {
-	struct governing g = { .part = POLICY_PV, .ground = "policy" };
-	struct target t;
-
-	if (x->internal || r->work->internal)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
-			add_policy(x, &g, t.res.key);
-	return decide(x, r, target, &g, bit, child_ty);
-}
-
-static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *target, const struct governing *g)
-{
+	struct rights_question q = question(target, g, bit, child_ty, true);
 	char id[DECISION_ID_LEN];
 	struct decision d = {
 		.when = x->now,
@@ -171,8 +178,11 @@ static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *tar
 		.n_policies = g->n,
 		.part = g->part,
 		.facts = &r->work->facts,
+		.story = rights_story(r),
 	};
 
+	target_facts(x, r, target, bit, child_ty);
+	rights_refused(x, r, &q);
 	metrics_inc(&x->core->metrics, denied);
 	decisions_log(x->core->decisions, &d, id);
 	return req_refuse(r, 4103, "the Originator has no privilege for this operation (decision %.*s; see: reeve explain %.*s)",
@@ -184,8 +194,23 @@ enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *targe
 	struct governing g;
 
 	governing(x, target, &g);
-	target_facts(x, r, target, bit, child_ty);
-	return denied(x, r, target, &g);
+	return denied(x, r, target, &g, bit, child_ty);
+}
+
+enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
+				int32_t child_ty)
+{
+	struct governing g = { .part = POLICY_PV, .ground = "policy" };
+	struct target t;
+	enum reeve_rc rc;
+
+	if (x->internal || r->work->internal)
+		return RC_OK;
+	for (size_t i = 0; i < n; i++)
+		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
+			add_policy(x, &g, t.res.key);
+	rc = decide(x, r, target, &g, bit, child_ty, true);
+	return rc == RC_NOTFOUND ? denied(x, r, target, &g, bit, child_ty) : rc;
 }
 
 enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
@@ -200,10 +225,9 @@ enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *ta
 		return rc;
 	if (!governing(x, target, &g))
 		g.ground = "no policy governs the target";
-	else if (decide(x, r, target, &g, bit, child_ty))
-		return RC_OK;
-	target_facts(x, r, target, bit, child_ty);
-	return denied(x, r, target, &g);
+	else if ((rc = decide(x, r, target, &g, bit, child_ty, true)) != RC_NOTFOUND)
+		return rc;
+	return denied(x, r, target, &g, bit, child_ty);
 }
 
 static bool permitted_self(struct exec *x, struct req *r, const struct res *target, struct governing *g)
@@ -212,7 +236,7 @@ static bool permitted_self(struct exec *x, struct req *r, const struct res *targ
 	g->part = POLICY_PVS;
 	if (!g->default_policy)
 		g->ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
-	return x->internal || r->work->internal || decide(x, r, target, g, ACOP_UPDATE, 0);
+	return x->internal || r->work->internal || may(x, r, target, g, ACOP_UPDATE, 0);
 }
 
 bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target)
@@ -224,7 +248,7 @@ bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target
 enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target)
 {
 	struct governing g;
-	return permitted_self(x, r, target, &g) ? RC_OK : denied(x, r, target, &g);
+	return permitted_self(x, r, target, &g) ? RC_OK : denied(x, r, target, &g, ACOP_UPDATE, 0);
 }
 
 void exec_explain(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty, struct buf *json,
@@ -238,7 +262,8 @@ void exec_explain(struct exec *x, struct req *r, const struct res *target, unsig
 	if (!governing(x, target, &g))
 		g.ground = "no policy governs the target";
 	target_facts(x, r, target, bit, child_ty);
-	*permitted = rc == RC_AGAIN ? decide(x, r, target, &g, bit, child_ty) : rc == RC_OK;
+	*permitted = rc == RC_AGAIN ? may(x, r, target, &g, bit, child_ty) : rc == RC_OK;
+	d.story = rights_story(r);
 	if (rc == RC_AGAIN) {
 		d.policies = g.p;
 		d.n_policies = g.n;

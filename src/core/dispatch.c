@@ -11,6 +11,7 @@
 #include "core/ipe.h"
 #include "core/notify.h"
 #include "core/polling.h"
+#include "core/rights/rights.h"
 #include "core/work.h"
 
 struct req_work *work_of(struct core *c, struct req *r)
@@ -197,11 +198,14 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 	r->cnst = 0;
 	r->cnot = 0;
 	buf_clear(&r->out);
+	r->work->rights.waits = NULL;
 	if (r->work->has_request && !nonblocking_wanted(&mine, r))
 		return RC_OK; /* cancelled */
 	rc = check_originator(&mine, r);
 	if (rc == RC_OK)
 		rc = exec_request(&mine, r);
+	if (rc == RC_AGAIN && rights_waits(r)) /* nothing is changed before the access decision */
+		return RC_OK;
 	if (rc == RC_AGAIN)
 		rc = req_refuse(r, 5001, "this operation is not possible here");
 	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
@@ -214,6 +218,10 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 	struct req *r = ((struct req_work *)j)->r;
 	struct core *c = r->work->core;
 
+	if (rc == RC_OK && rights_waits(r)) {
+		hub_run(c, r, rights_wait);
+		return;
+	}
 	if (rc != RC_OK && (rc != RC_UNDO || r->rsc < 4000)) {
 		r->rsc = 0;
 		buf_clear(&r->out);
@@ -407,7 +415,7 @@ void core_submit(struct core *c, struct req *r)
 		submit_write(c, r);
 		return;
 	case RC_AGAIN:
-		hub_run(c, r, after_hub);
+		hub_run(c, r, rights_waits(r) ? rights_wait : after_hub);
 		return;
 	case RC_BUSY:
 		nonblocking_begin(c, r);

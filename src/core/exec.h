@@ -45,13 +45,13 @@ REEVE_MUST_CHECK enum reeve_rc exec_lookup(struct exec *x, struct slice id, stru
 
 /* The access decision for `bit` (1 C 2 R 4 U 8 D 16 N 32 discovery) on target for the Originator of r; child_ty for Create. */
 bool exec_permitted(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
-/* The same, recording 4103 with a decision id. */
+/* The same, recording 4103 with a decision id. RC_AGAIN: not yet known, r has to wait for a right (rights.h). */
 REEVE_MUST_CHECK enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
-/* The decision by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere
+/* exec_authorize by an explicit list of policies (ids as in acpi), e.g. membersAccessControlPolicyIDs. Ids that lead nowhere
  * grant nothing. */
-bool exec_permitted_by(struct exec *x, struct req *r, const struct slice *ids, size_t n, const struct res *target, unsigned bit,
-		       int32_t child_ty);
+REEVE_MUST_CHECK enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slice *ids, size_t n,
+						 const struct res *target, unsigned bit, int32_t child_ty);
 /* Update of accessControlPolicyIDs: decided by the selfPrivileges of the policies linked now (TS-0001 9.6.1.3.2). */
 REEVE_MUST_CHECK enum reeve_rc exec_authorize_self(struct exec *x, struct req *r, const struct res *target);
 bool exec_permitted_self(struct exec *x, struct req *r, const struct res *target);

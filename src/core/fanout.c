@@ -111,9 +111,7 @@ static enum reeve_rc authorize(struct exec *x, struct req *r, const struct targe
 		return rc;
 	if (!macp)
 		return exec_authorize(x, r, &t->res, bits[r->op], child);
-	if (exec_permitted_by(x, r, macp, n, &t->res, bits[r->op], child))
-		return RC_OK;
-	return exec_denied(x, r, &t->res, bits[r->op], child);
+	return exec_authorize_by(x, r, macp, n, &t->res, bits[r->op], child);
 }
 
 /* CORE-217: no member can hold what is to be created. */
@@ -259,6 +257,7 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->who_form = from->who_form;
 	to->who = from->who;
 	to->facts = from->facts;
+	to->rights = from->rights; /* what was verified for the request holds for its parts */
 	to->rqet = from->rqet;
 	to->rset = from->rset;
 	to->m = from->m;
@@ -293,6 +292,12 @@ enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_membe
 	s->n_atrl = r->n_atrl;
 	s->rids = r->rids;
 	s->n_rids = r->n_rids;
+	s->tkns = r->tkns;
+	s->n_tkns = r->n_tkns;
+	s->tids = r->tids;
+	s->n_tids = r->n_tids;
+	s->ltids = r->ltids;
+	s->n_ltids = r->n_ltids;
 	s->grtm = m->grtm;
 	s->n_grtm = m->n_grtm;
 	s->fc = r->fc;

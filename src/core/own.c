@@ -99,6 +99,10 @@ struct req *own_copy(struct core *c, const struct req *r)
 	n->atrl = dup_list(n, r->atrl, r->n_atrl);
 	n->grtm = dup_list(n, r->grtm, r->n_grtm);
 	n->rids = dup_list(n, r->rids, r->n_rids);
+	n->tkns = dup_list(n, r->tkns, r->n_tkns);
+	n->tids = dup_list(n, r->tids, r->n_tids);
+	n->ltids = dup_list(n, r->ltids, r->n_ltids);
+	n->aus = dup_list(n, r->aus, r->n_aus);
 	n->peer.cse_id = keep(n, r->peer.cse_id);
 	n->peer.ae_ids = dup_list(n, r->peer.ae_ids, r->peer.n_ae_ids);
 	dup_filter(n, &n->fc);

@@ -56,7 +56,12 @@ struct req {
 	const struct slice *rtu; size_t n_rtu; /* with HAS_RTU, maybe empty */
 	const struct slice *atrl; size_t n_atrl; /* attribute list of a partial Retrieve */
 	const struct slice *grtm; size_t n_grtm;
-	const struct slice *rids; size_t n_rids;
+	const struct slice *rids; size_t n_rids;   /* Role IDs */
+	const struct slice *tkns; size_t n_tkns;   /* Tokens: secrets, never in logs */
+	const struct slice *tids; size_t n_tids;   /* Token IDs */
+	const struct slice *ltids; size_t n_ltids; /* Local Token IDs */
+	const struct slice *aus; size_t n_aus;     /* Authorization Signatures: secrets */
+	bool tqi, asi, auri;     /* Token Request, Authorization Signature, Authorization Relationship Indicator */
 	struct filter fc;
 	uint32_t has;            /* enum req_has */
 	struct slice pc;         /* content as JSON text ({"m2m:cnt":{...}}); p == NULL: none */
@@ -76,6 +81,9 @@ struct req {
 	struct buf out;          /* content as JSON text ({"m2m:cnt":{...}}); empty: none. Kept between requests. */
 	int cnst;                /* 0 not given, 1 partial, 2 full */
 	uint32_t cnot;           /* 0 not given */
+	struct slice ati;        /* Assigned Token Identifiers, JSON object ({"ltia":[...]}); empty: none */
+	struct slice tqf;        /* Token Request Information, JSON object ({"dasi":[...]}), errors only; empty: none */
+	bool asri;               /* Authorization Signature Request Information, errors only */
 	struct slice location;   /* address of a created resource, for Content-Location; empty: none */
 
 	/* --- plumbing --- */

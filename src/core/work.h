@@ -6,6 +6,7 @@
 #include "core/alarm.h"
 #include "core/core.h"
 #include "core/draft.h"
+#include "core/rights/rights.h"
 #include "core/writer.h"
 
 struct req_work {
@@ -17,6 +18,7 @@ struct req_work {
 	enum ident_form who_form;
 	struct slice who;
 	struct facts facts;       /* all but op and target */
+	struct rights rights;     /* what it may rely on beside its name */
 	/* parsed times; 0 when not given */
 	usec rqet, rset, oet, rp;
 	/* content of Create and Update, parsed and checked against the model before it is known whether the request gets that far;

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The methods in their order, and waiting for what they fetch. */
+#include "core/rights/rights.h"
+
+#include "core/hub.h"
+#include "core/work.h"
+
+/* Methods that are built; a kind without a row says no. */
+static const struct rights_method *const methods[RIGHTS_KINDS] = { NULL };
+
+enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_question *q)
+{
+	struct rights *g = &r->work->rights;
+	unsigned last = q->own_only ? RIGHTS_ROLES : RIGHTS_KINDS - 1;
+	enum reeve_rc rc = RC_NOTFOUND;
+
+	g->waits = NULL;
+	for (unsigned k = 0; k <= last; k++) {
+		const struct rights_method *m = methods[k];
+
+		if (!m)
+			continue;
+		if (m->judge && (rc = m->judge(x, r, q)) != RC_NOTFOUND)
+			return rc;
+		/* what an earlier method could fetch comes before what a later one has at hand: the standard's order */
+		if (!m->wants || !q->final || g->waited & 1u << k || r->work->member || !m->wants(x, r, q))
+			continue;
+		g->waits = m;
+		return RC_AGAIN;
+	}
+	return RC_NOTFOUND;
+}
+
+void rights_refused(struct exec *x, struct req *r, const struct rights_question *q)
+{
+	for (unsigned k = 0; q->final && !q->own_only && k < RIGHTS_KINDS; k++)
+		if (methods[k] && methods[k]->refused)
+			methods[k]->refused(x, r, q);
+}
+
+bool rights_waits(const struct req *r)
+{
+	return r->work->rights.waits != NULL;
+}
+
+void rights_wait(struct core *c, struct req *r)
+{
+	struct rights *g = &r->work->rights;
+	const struct rights_method *m = g->waits;
+
+	g->waits = NULL;
+	for (unsigned k = 0; k < RIGHTS_KINDS; k++)
+		if (methods[k] == m)
+			g->waited |= 1u << k;
+	m->fetch(c, r);
+}
+
+void rights_fetched(struct core *c, struct req *r)
+{
+	r->work->resumed = true;
+	r->work->preluded = false; /* whoever has to be asked about a change was not asked about one that looked denied */
+	core_submit(c, r);
+}
+
+bool rights_by(struct req *r, const struct rights_question *q, const struct policy *const *more, size_t n_more, const struct slice *roles,
+	       size_t n_roles)
+{
+	struct facts f = r->work->facts;
+
+	f.roles = roles;
+	f.n_roles = n_roles;
+	return (!q->by_creator && pdp_decide(q->policies, q->n_policies, q->part, &f, NULL, NULL, NULL)) ||
+	       (n_more && pdp_decide(more, n_more, POLICY_PV, &f, NULL, NULL, NULL));
+}
+
+void rights_tell(struct req *r, struct slice json)
+{
+	struct rights *g = &r->work->rights;
+	struct rights_told *t;
+
+	for (t = g->first; t; t = t->next)
+		if (slice_eq(t->text, json))
+			return;
+	if (!(t = arena_zalloc(&r->arena, sizeof(*t))))
+		return;
+	t->text = arena_dup(&r->arena, json);
+	if (g->last)
+		g->last->next = t;
+	else
+		g->first = t;
+	g->last = t;
+	g->n_told++;
+}
+
+struct slice rights_story(struct req *r)
+{
+	struct slice out = { NULL, 0 };
+	struct buf b;
+
+	if (!r->work->rights.first)
+		return out;
+	buf_init(&b, 16384);
+	for (const struct rights_told *t = r->work->rights.first; t; t = t->next) {
+		buf_char(&b, t == r->work->rights.first ? '[' : ',');
+		buf_slice(&b, t->text);
+	}
+	buf_char(&b, ']');
+	if (!b.failed)
+		out = arena_dup(&r->arena, buf_view(&b));
+	buf_free(&b);
+	return out;
+}
+
+usec rights_time_left(const struct req *r, usec most)
+{
+	usec left = r->work->rqet ? r->work->rqet - clock_wall() : most;
+
+	return left < 1 ? 1 : left < most ? left : most;
+}

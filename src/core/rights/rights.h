@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request may rely on beyond the name of its Originator: roles, temporary grants, tokens, a Dynamic Authorization System, the
+ * decision of another CSE (TS-0001 10.2.3.1; authorization.md 1.3).
+ *
+ * Each is a method with a file of its own here. They are tried in the standard's order, only after the local rules said no, so that a
+ * request which those permit pays nothing for them. A method judges with what is at hand, under the snapshot or transaction of the
+ * decision; when all have said no, the first that could fetch something makes the request wait: the decision ends with RC_AGAIN, the hub
+ * runs the method's fetch, and the request starts again with what came back in its state. Each method waits once per request. */
+#ifndef REEVE_CORE_RIGHTS_RIGHTS_H
+#define REEVE_CORE_RIGHTS_RIGHTS_H
+
+#include "core/exec.h"
+
+/* In the order in which they are tried. */
+enum rights_kind { RIGHTS_ROLES, RIGHTS_GRANTS, RIGHTS_TOKENS, RIGHTS_CONSULT, RIGHTS_REMOTE, RIGHTS_KINDS };
+
+/* One decision. */
+struct rights_question {
+	const struct res *target;
+	const struct policy *const *policies; size_t n_policies; /* that govern the target, without unreachable ones */
+	enum policy_part part;
+	bool by_creator;         /* the default policy governs: no rules, the creator only */
+	bool own_only;           /* selfPrivileges decide: nothing but roles may change the outcome (AUTHZ-054) */
+	unsigned bit;            /* ACOP_ */
+	int32_t child_ty;
+	bool final;              /* about the request itself, not one resource among others: may wait, and may refuse */
+};
+
+struct rights_method {
+	const char *name;
+	/* RC_OK: permitted. RC_NOTFOUND: not by this. RC_REFUSED: refused and recorded, the other methods are not asked (only when
+	 * q->final). May run many times for one request. */
+	enum reeve_rc (*judge)(struct exec *x, struct req *r, const struct rights_question *q);
+	/* Would fetching something help? Prepares what fetch needs, in r's arena (views into the store end before it runs). */
+	bool (*wants)(struct exec *x, struct req *r, const struct rights_question *q);
+	/* On the hub, without a snapshot. Ends with rights_fetched, once, also when nothing came. Not before it returns. */
+	void (*fetch)(struct core *c, struct req *r);
+	/* The request is refused with 4103: say what would help (tqf, asri). */
+	void (*refused)(struct exec *x, struct req *r, const struct rights_question *q);
+};
+
+/* What a request keeps about its rights; in req_work. */
+struct rights_told { struct rights_told *next; struct slice text; };
+struct rights {
+	const struct rights_method *waits; /* what the request waits for */
+	unsigned waited;         /* bit per method that did */
+	void *state[RIGHTS_KINDS]; /* of each method, from the request's arena */
+	struct rights_told *first, *last; /* story */
+	uint32_t n_told;
+};
+
+/* Does any method permit? RC_OK, RC_NOTFOUND (no), RC_REFUSED (recorded), RC_AGAIN (r waits: let go of everything, then rights_wait). */
+REEVE_MUST_CHECK enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_question *q);
+/* r is about to be refused by q: add to the answer what would help. */
+void rights_refused(struct exec *x, struct req *r, const struct rights_question *q);
+/* Was RC_AGAIN about waiting for a right? */
+bool rights_waits(const struct req *r);
+/* Run the fetch. On the hub, no snapshot held. */
+void rights_wait(struct core *c, struct req *r);
+/* A fetch ended; r goes on. On the hub, no snapshot held. */
+void rights_fetched(struct core *c, struct req *r);
+
+/* For methods: decide q by its own policies and `more` with `roles` instead of those in the facts of r. */
+bool rights_by(struct req *r, const struct rights_question *q, const struct policy *const *more, size_t n_more, const struct slice *roles,
+	       size_t n_roles);
+/* For methods: add one JSON object to the story that `reeve explain` tells ({"role":"...","why":"..."}). No secrets, no token text. The
+ * same text is told once. */
+void rights_tell(struct req *r, struct slice json);
+/* The story as JSON array from r's arena; empty when there is none. */
+struct slice rights_story(struct req *r);
+/* How long r may still wait: until its rqet, at most `most`; at least 1. */
+usec rights_time_left(const struct req *r, usec most);
+
+#endif
