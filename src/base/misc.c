@@ -14,7 +14,7 @@ const char *rc_name(enum reeve_rc rc)
 {
 	static const char *const names[] = {
 		"ok", "again", "not found", "exists", "syntax", "invalid", "limit", "no memory", "unsupported",
-		"refused", "input/output error", "full", "version", "busy", "undo",
+		"refused", "input/output error", "full", "version", "busy", "undo", "not permitted", "not authentic",
 	};
 	return (size_t)rc < sizeof(names) / sizeof(names[0]) ? names[rc] : "unknown";
 }

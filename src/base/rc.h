@@ -25,6 +25,8 @@ enum reeve_rc {
 	RC_VERSION,     /* stored data is of a version this program does not read */
 	RC_BUSY,        /* in use by another process */
 	RC_UNDO,        /* as RC_REFUSED, and something was changed before: it must be taken back */
+	RC_DENIED,      /* the key or the caller does not permit this */
+	RC_FORGED,      /* a signature, tag or seal is not right */
 };
 
 /* Name of a code for logs, e.g. "limit"; never NULL. */
