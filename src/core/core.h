@@ -16,6 +16,7 @@ struct notifier;
 struct hub;
 struct decisions;
 struct fanout_seen;
+struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
 struct send {
@@ -39,6 +40,12 @@ struct transport {
 	void (*free)(void *ctx); /* may be NULL; the hub has ended */
 };
 enum { CORE_TRANSPORTS = 8 };
+
+/* Deals with security information (m2m:seci, at `seci` in j) that was notified to <CSEBase>. On the hub; r is authorized, and j lives as
+ * long as r. Ends with core_resume, now or later, with the answer or a refusal in r. */
+typedef void (*seci_handler)(struct core *c, struct req *r, const struct json *j, uint32_t seci);
+enum { SECI_DAS_REQUEST = 1, SECI_DAS_RESPONSE, SECI_ESPRIM_RAND, SECI_ESPRIM_RAND_ANSWER, SECI_ESPRIM, SECI_ESCERTKE, SECI_MAP_REQUEST,
+       SECI_MAP_RESPONSE, SECI_TYPES }; /* sec:securityInfoType */
 
 /* Per-loop state (loop->data). */
 struct core_loop {
@@ -69,6 +76,7 @@ struct core {
 	_Atomic bool ready;
 	struct transport transports[CORE_TRANSPORTS];
 	_Atomic unsigned n_transports;
+	seci_handler seci[SECI_TYPES]; /* by securityInfoType; NULL: not processed here. Set before the first request */
 	_Atomic bool store_failed; /* the last commit failed; cleared by the next good one */
 };
 

@@ -98,36 +98,54 @@ static void pass_on(struct core *c, struct req *r)
 	outbound_send(c, &p->out);
 }
 
-/* What a <CSEBase> does with a Notify depends on its content (TS-0004 7.5.1). Code for content that fits nothing: CORE-205. */
-static void receive(struct req *r, const struct json *j)
+static void receive_seci(struct core *c, struct req *r, const struct json *j, uint32_t seci)
 {
+	int64_t sit = 0;
+
+	if (!json_i64(j, json_member(j, seci, S("sit")), &sit) || sit < 1 || sit >= SECI_TYPES)
+		req_refuse(r, 4000, "m2m:seci: sit (1 to 8) tells which security information it is");
+	else if (!c->seci[sit])
+		req_refuse(r, 5001, "security information of type %d is not processed by this CSE", (int)sit);
+	if (r->rsc)
+		core_resume(c, r);
+	else
+		c->seci[sit](c, r, j, seci);
+}
+
+/* What a <CSEBase> does with a Notify depends on its content (TS-0004 7.5.1). Code for content that fits nothing: CORE-205. */
+static void receive(struct core *c, struct req *r, const struct json *j)
+{
+	uint32_t seci = json_member(j, 0, S("m2m:seci"));
+
+	if (seci) {
+		receive_seci(c, r, j, seci);
+		return;
+	}
 	if (json_member(j, 0, S("m2m:sgn")) || json_member(j, 0, S("m2m:agn")) || json_member(j, 0, S("m2m:rsp")))
 		r->rsc = 2000; /* nobody here subscribed: taken note of */
-	else if (json_member(j, 0, S("m2m:seci")))
-		req_refuse(r, 5001, "security information is not processed by this CSE yet");
 	else
 		req_refuse(r, 4000, "content of a Notify: m2m:sgn, m2m:agn, m2m:rsp or m2m:seci");
+	core_resume(c, r);
 }
 
 void notify_retarget(struct core *c, struct req *r, const struct target *t)
 {
+	struct json *j = arena_zalloc(&r->arena, sizeof(*j));
 	struct slice why;
-	struct json j;
 
 	if (!r->pc.p)
 		req_refuse(r, 4000, "a Notify needs content");
-	else if (json_parse(&r->arena, r->pc, &c->cfg->limits.json, &j, &why) != RC_OK || json_kind(&j, 0) != J_OBJECT ||
-		 j.tok[0].count != 1)
+	else if (!j || json_parse(&r->arena, r->pc, &c->cfg->limits.json, j, &why) != RC_OK || json_kind(j, 0) != J_OBJECT ||
+		 j->tok[0].count != 1)
 		req_refuse(r, 4000, "the content of a Notify is an object with one member");
-	else if (t->res.h.ty == TYPE_CSEBASE)
-		receive(r, &j);
-	else if (t->res.h.ty != TYPE_AE)
+	else if (t->res.h.ty != TYPE_AE && t->res.h.ty != TYPE_CSEBASE)
 		req_refuse(r, 4005, "only an AE or CSEBase can be notified");
-	else {
+	if (r->rsc)
+		core_resume(c, r);
+	else if (t->res.h.ty == TYPE_CSEBASE)
+		receive(c, r, j);
+	else
 		pass_on(c, r);
-		return;
-	}
-	core_resume(c, r);
 }
 
 /* --- verification, as its receiver --- */
