@@ -21,14 +21,18 @@ struct core;
 /* Sending side of a binding, by scheme of a point of access ("http"). */
 struct send {
 	struct slice url;         /* http://host:port/path */
-	struct slice fr, rqi;     /* rvi is always sent as "3" */
+	struct slice to;          /* To, a oneM2M address at the point of access that url is; empty: url is the whole address */
+	struct slice fr, rqi;
+	struct slice rvi, vsi;    /* p == NULL: none */
 	enum op op;
+	int64_t ty;               /* of Create; 0: as the content says */
 	int ec;                   /* 0 none */
 	struct slice pc;          /* JSON text; transcoded by the transport */
 	enum serial serial;
 	usec timeout;
-	/* once, on the hub: rsc 0 could not connect, 1 no answer in time; pc JSON text of the answer's content, or empty */
-	void (*done)(struct send *s, int rsc, struct slice pc);
+	const struct req *with;   /* NULL; the parameters not named here are as in this one, which lives until done */
+	/* once, on the hub: rsc 0 could not connect, 1 no answer in time. The text of rsp ends with the call. */
+	void (*done)(struct send *s, const struct rsp *rsp);
 	void *owner;
 };
 struct transport {

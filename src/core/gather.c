@@ -77,7 +77,7 @@ static void unlink_gathering(struct gathering *g)
 }
 
 /* The subscriber's answer is everybody's. Telling somebody may begin a new gathering, never touch this one. */
-static void answered(struct outbound *o, int rsc, struct slice pc)
+static void answered(struct outbound *o, const struct rsp *rsp)
 {
 	struct gathering *g = o->owner;
 	struct gathered *w = g->waiting;
@@ -86,7 +86,7 @@ static void answered(struct outbound *o, int rsc, struct slice pc)
 	while (w) {
 		struct gathered *next = w->next;
 
-		w->done(w, rsc, pc);
+		w->done(w, rsp);
 		w = next;
 	}
 	destroy(g);
@@ -110,7 +110,7 @@ static void send_on(struct gathering *g)
 		.owner = g,
 	};
 	if (b.failed || g->sgns.failed)
-		answered(&g->out, 5103, (struct slice){ NULL, 0 });
+		answered(&g->out, &(struct rsp){ .rsc = 5103 });
 	else
 		outbound_send(g->core, &g->out);
 	buf_free(&b);

@@ -12,7 +12,7 @@ struct gathering;
 struct gathered {
 	struct gathered *next;
 	/* once: the rsc and content the subscriber answered with */
-	void (*done)(struct gathered *g, int rsc, struct slice pc);
+	void (*done)(struct gathered *g, const struct rsp *rsp);
 };
 
 /* When what was gathered for a group is sent. */

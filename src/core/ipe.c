@@ -82,16 +82,16 @@ static void read_named(struct req *r, struct slice pc)
 	r->work->n_named = n;
 }
 
-static void asked(struct outbound *o, int rsc, struct slice pc)
+static void asked(struct outbound *o, const struct rsp *rsp)
 {
 	struct asking *a = o->owner;
 	struct req *r = a->r;
 	struct exec x;
 
-	if (rsc < 2000 || rsc >= 3000) {
-		req_refuse(r, rsc >= 4000 ? rsc : 5103, "the interworking proxy did not look for more (%d)", rsc);
+	if (rsp->rsc < 2000 || rsp->rsc >= 3000) {
+		req_refuse(r, rsp->rsc >= 4000 ? rsp->rsc : 5103, "the interworking proxy did not look for more (%d)", rsp->rsc);
 	} else {
-		read_named(r, pc);
+		read_named(r, rsp->pc);
 		if (hub_snapshot_begin(a->core, &x)) {
 			(void)look(&x, r);
 			hub_snapshot_end(&x);

@@ -25,10 +25,9 @@ struct result {
 
 static void send_next(struct result *s);
 
-static void sent(struct outbound *o, int rsc, struct slice pc)
+static void sent(struct outbound *o, const struct rsp *rsp)
 {
-	(void)rsc;
-	(void)pc;
+	(void)rsp;
 	send_next(o->owner);
 }
 

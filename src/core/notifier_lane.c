@@ -164,14 +164,14 @@ static void drop_old(struct lane *l, usec now, int rsc)
 			rsc);
 }
 
-static void answered(struct outbound *o, int rsc, struct slice pc)
+static void answered(struct outbound *o, const struct rsp *rsp)
 {
 	struct lane *l = o->owner;
 	struct notifier *n = l->feed->n;
 	struct core *c = n->core;
 	usec now = clock_wall();
+	int rsc = rsp->rsc;
 
-	(void)pc;
 	l->busy = false;
 	if (rsc >= 2000 && rsc < 3000) {
 		struct unit *u = take_first(l);

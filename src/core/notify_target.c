@@ -56,19 +56,19 @@ struct passed_on {
 	struct req *r;
 };
 
-static void passed(struct outbound *o, int rsc, struct slice pc)
+static void passed(struct outbound *o, const struct rsp *rsp)
 {
 	struct passed_on *p = o->owner;
 	struct req *r = p->r;
 
-	if (rsc >= 4000) {
-		req_refuse(r, rsc,
-			   rsc == 5103 ? "the AE cannot be reached at any point of access"
+	if (rsp->rsc >= 4000) {
+		req_refuse(r, rsp->rsc,
+			   rsp->rsc == 5103 ? "the AE cannot be reached at any point of access"
 				       : "the AE answered with an error, or not in time");
 	} else {
-		r->rsc = rsc;
-		if (pc.n)
-			buf_slice(&r->out, pc);
+		r->rsc = rsp->rsc;
+		if (rsp->pc.n)
+			buf_slice(&r->out, rsp->pc);
 	}
 	core_resume(p->core, r);
 }

@@ -137,7 +137,7 @@ static bool must_ask(struct exec *x, struct req *r, const struct res *at, struct
 	return ask;
 }
 
-static void decided(struct outbound *o, int rsc, struct slice pc);
+static void decided(struct outbound *o, const struct rsp *rsp);
 
 static void ask(struct hold *h, struct req *r, struct slice target, struct slice pc)
 {
@@ -182,17 +182,16 @@ static void advance(struct hold *h)
 	drop(all, h);
 }
 
-static void decided(struct outbound *o, int rsc, struct slice pc)
+static void decided(struct outbound *o, const struct rsp *rsp)
 {
 	struct hold *h = o->owner;
 	struct req *r = h->r;
 
-	(void)pc;
 	/* codes other than for 5103 and 4005 are not specified (CORE-201) */
-	if (rsc == 5103 || rsc == 4008)
+	if (rsp->rsc == 5103 || rsp->rsc == 4008)
 		req_refuse(r, 5107, "the target of the blocking subscription cannot be reached, or did not answer in time");
-	else if (rsc < 2000 || rsc >= 3000)
-		req_refuse(r, 4127, "the target of the blocking subscription did not permit the update (%d)", rsc);
+	else if (rsp->rsc < 2000 || rsp->rsc >= 3000)
+		req_refuse(r, 4127, "the target of the blocking subscription did not permit the update (%d)", rsp->rsc);
 	core_resume(h->core, r);
 	advance(h);
 }
@@ -237,13 +236,12 @@ struct verification {
 	struct outbound out[];
 };
 
-static void verified(struct outbound *o, int rsc, struct slice pc)
+static void verified(struct outbound *o, const struct rsp *rsp)
 {
 	struct verification *v = o->owner;
 
-	(void)pc;
-	if (rsc != 2000)
-		req_refuse(v->r, 5204, "the target %.*s did not confirm the subscription (%d)", SF(o->target), rsc);
+	if (rsp->rsc != 2000)
+		req_refuse(v->r, 5204, "the target %.*s did not confirm the subscription (%d)", SF(o->target), rsp->rsc);
 	if (--v->pending == 0)
 		core_resume(v->core, v->r);
 }
@@ -397,11 +395,11 @@ static bool allows(struct req *r, struct slice pc)
 	return tra && json_bool(&j, tra, &yes) && yes;
 }
 
-static void answered(struct outbound *o, int rsc, struct slice pc)
+static void answered(struct outbound *o, const struct rsp *rsp)
 {
 	struct question *q = o->owner;
 
-	if (rsc < 2000 || rsc >= 3000 || !allows(q->r, pc))
+	if (rsp->rsc < 2000 || rsp->rsc >= 3000 || !allows(q->r, rsp->pc))
 		req_refuse(q->r, 4103, "the creator of the subscription does not let this target leave");
 	core_resume(q->core, q->r);
 }

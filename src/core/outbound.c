@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests of the CSE on their way: which address, which transport, which serialization.
  *
- * A URL goes to the transport of its scheme. A resource identifier is looked up when the loop is back at its top (no other
- * snapshot of the hub is open then): an <AE> with <pollingChannel> gets the request there, any other one at its points of access,
- * one after the other until one answers (CORE-203, CORE-204); what is for a <group> is gathered there (gather.h). */
+ * A URL goes to the transport of its scheme. A oneM2M identifier is looked up when the loop is back at its top (no other snapshot of
+ * the hub is open then): what is here is an <AE> with <pollingChannel>, which gets the request there, or with points of access,
+ * tried one after the other until one answers (CORE-203, CORE-204), or a <group>, where Notify is gathered (gather.h), or any resource,
+ * where the CSE's own request is carried out; what is at another CSE goes to the next hop on the way there (way.h). */
 #include "core/outbound.h"
 
 #include <stdlib.h>
@@ -12,9 +13,12 @@
 #include "core/gather.h"
 #include "core/notify_int.h"
 #include "core/notifier_int.h"
+#include "core/own.h"
 #include "core/polling.h"
+#include "core/primitive.h"
+#include "core/way.h"
 
-enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_GROUP = 9, TYPE_CHANNEL = 15, POA_MOST = 8 };
+enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_GROUP = 9 };
 
 struct call {
 	struct send send;        /* first: comes back from the transport */
@@ -24,15 +28,15 @@ struct call {
 	struct outbound *o;
 	struct polled polled;
 	struct gathered gathered;
-	struct slice target, fr, pc;
+	struct slice target, to, fr, rqi, pc;
 	enum serial serial;
-	char *poa;               /* addresses, each with a NUL behind */
-	char *at;                /* the next one to try */
-	char *primitive;
+	struct way way;
+	size_t at;               /* the next point of access to try */
+	bool addressed;          /* To is told: the point of access is that of a CSE, or the caller gave To */
 	bool silent;             /* one was reached and did not answer in time */
 	int rsc;                 /* for a deferred end */
-	char rqi[40];
-	char text[];
+	struct arena arena;
+	_Alignas(16) char first[1024];
 };
 
 struct slice target_strip(struct slice t, enum serial *serial)
@@ -55,8 +59,7 @@ struct slice target_strip(struct slice t, enum serial *serial)
 
 static void call_free(struct call *k)
 {
-	free(k->poa);
-	free(k->primitive);
+	arena_reset(&k->arena);
 	free(k);
 }
 
@@ -69,7 +72,7 @@ void outbound_abandon(struct call *all)
 	}
 }
 
-static void finish(struct call *k, int rsc, struct slice pc)
+static void finish(struct call *k, const struct rsp *rsp)
 {
 	struct outbound *o = k->o;
 
@@ -79,18 +82,20 @@ static void finish(struct call *k, int rsc, struct slice pc)
 		*notifier_calls(k->core->notifier) = k->next;
 	if (k->next)
 		k->next->prev = k->prev;
-	o->done(o, rsc, pc);
+	o->done(o, rsp);
 	call_free(k);
 }
+
+static void fail(struct call *k, int rsc) { finish(k, &(struct rsp){ .rsc = rsc }); }
 
 static void deferred(struct loop *l, struct loop_msg *m)
 {
 	struct call *k = (struct call *)((char *)m - offsetof(struct call, msg));
 	(void)l;
-	finish(k, k->rsc, (struct slice){ NULL, 0 });
+	fail(k, k->rsc);
 }
 
-static void finish_later(struct call *k, int rsc)
+static void fail_later(struct call *k, int rsc)
 {
 	k->rsc = rsc;
 	k->msg.fn = deferred;
@@ -101,43 +106,58 @@ static void finish_later(struct call *k, int rsc)
 
 static bool try_next(struct call *k);
 
-static void sent(struct send *s, int rsc, struct slice pc)
+static void sent(struct send *s, const struct rsp *rsp)
 {
 	struct call *k = (struct call *)s;
 
-	if (rsc >= 1000) {
-		finish(k, rsc, pc);
+	if (rsp->rsc >= 1000) {
+		finish(k, rsp);
 		return;
 	}
-	if (rsc == 1)
+	if (rsp->rsc == 1)
 		k->silent = true;
 	if (!try_next(k))
-		finish(k, k->silent ? 4008 : 5103, (struct slice){ NULL, 0 });
+		fail(k, k->silent ? 4008 : 5103);
+}
+
+static usec span(const struct call *k, usec usual) { return k->o->timeout ? k->o->timeout : usual; }
+
+/* The primitive, as it goes to a point of access or into a polling channel. */
+static void compose(struct call *k)
+{
+	const struct outbound *o = k->o;
+
+	k->send = (struct send){
+		.to = k->addressed ? k->to : (struct slice){ NULL, 0 },
+		.fr = k->fr,
+		.rqi = k->rqi,
+		.op = o->op,
+		.ty = o->ty || !o->with || !(o->with->has & HAS_TY) ? o->ty : o->with->ty,
+		.ec = o->ec || !o->with || !(o->with->has & HAS_EC) ? o->ec : o->with->ec,
+		.pc = k->pc,
+		.with = o->with,
+		.done = sent,
+		.owner = k,
+	};
+	if (k->way.release1)
+		return;
+	k->send.rvi = o->with ? o->with->rvi : S("3");
+	if (o->with)
+		k->send.vsi = o->with->vsi;
 }
 
 static bool send_to(struct call *k, struct slice url)
 {
-	const struct config *cfg = k->core->cfg;
 	enum serial serial = k->serial;
 	struct slice bare = target_strip(url, &serial);
 	const struct transport *t = core_transport(k->core, bare);
 
 	if (!t || k->core->notifier->stopped) /* the transports end now */
 		return false;
-	if (serial != SERIAL_CBOR) /* XML is not written by this CSE */
-		serial = SERIAL_JSON;
-	k->send = (struct send){
-		.url = bare,
-		.fr = k->fr,
-		.rqi = slice_str(k->rqi),
-		.op = k->o->op,
-		.ec = k->o->ec,
-		.pc = k->pc,
-		.serial = serial,
-		.timeout = k->o->timeout ? k->o->timeout : cfg->notify.timeout,
-		.done = sent,
-		.owner = k,
-	};
+	compose(k);
+	k->send.url = bare;
+	k->send.serial = serial == SERIAL_CBOR ? SERIAL_CBOR : SERIAL_JSON; /* XML is not written by this CSE */
+	k->send.timeout = span(k, k->core->cfg->notify.timeout);
 	t->send(t->ctx, &k->send);
 	return true;
 }
@@ -145,194 +165,224 @@ static bool send_to(struct call *k, struct slice url)
 /* The next point of access that has a transport. False: there is none. */
 static bool try_next(struct call *k)
 {
-	while (k->at && *k->at) {
-		struct slice url = slice_str(k->at);
-
-		k->at += url.n + 1;
-		if (send_to(k, url))
+	while (k->at < k->way.n_poa)
+		if (send_to(k, k->way.poa[k->at++]))
 			return true;
-	}
 	return false;
 }
 
-/* --- resource identifiers --- */
+/* --- polling channels --- */
 
-static void polled_done(struct polled *p, int rsc, struct slice pc)
+static void polled_done(struct polled *p, const struct rsp *rsp)
 {
-	struct call *k = (struct call *)((char *)p - offsetof(struct call, polled));
-	finish(k, rsc, pc);
+	finish((struct call *)((char *)p - offsetof(struct call, polled)), rsp);
 }
 
-static void enqueue(struct call *k, uint64_t channel)
+static void enqueue(struct call *k)
 {
 	const struct config *cfg = k->core->cfg;
+	struct slice text = { NULL, 0 };
 	struct buf b;
-	enum reeve_rc rc;
 
+	compose(k);
+	k->send.to = k->to;
 	buf_init(&b, cfg->limits.response);
-	buf_printf(&b, "\"op\":%d,\"to\":", (int)k->o->op);
-	buf_json(&b, k->target);
-	buf_lit(&b, ",\"fr\":");
-	buf_json(&b, k->fr);
-	buf_printf(&b, ",\"rqi\":\"%s\",\"rvi\":\"3\"", k->rqi);
-	if (k->o->ec)
-		buf_printf(&b, ",\"ec\":%d", k->o->ec);
-	if (k->pc.n) {
-		buf_lit(&b, ",\"pc\":");
-		buf_slice(&b, k->pc);
-	}
-	if (b.failed) {
-		buf_free(&b);
-		finish(k, 5103, (struct slice){ NULL, 0 });
-		return;
-	}
-	k->primitive = b.p;
-	k->polled = (struct polled){ .rqi = slice_str(k->rqi), .primitive = buf_view(&b), .done = polled_done };
-	rc = polling_enqueue(k->core, channel, &k->polled, clock_wall() + (k->o->timeout ? k->o->timeout : cfg->request_expiry));
-	if (rc != RC_OK)
-		finish(k, 5103, (struct slice){ NULL, 0 });
+	primitive_write(&b, &k->send);
+	if (!b.failed)
+		text = arena_dup(&k->arena, buf_view(&b));
+	buf_free(&b);
+	k->polled = (struct polled){ .rqi = k->rqi, .primitive = text, .done = polled_done };
+	if (!text.p || polling_enqueue(k->core, k->way.channel, &k->polled, clock_wall() + span(k, cfg->request_expiry)) != RC_OK)
+		fail(k, 5103);
 }
 
-/* Points of access of an <AE>, copied behind each other. */
-static void copy_poa(struct call *k, struct arena *a, const struct res *ae)
+/* --- what is here --- */
+
+static void gathered_done(struct gathered *g, const struct rsp *rsp)
 {
-	struct slice raw = res_attr(a, ae, S("poa")), why;
-	struct json j;
-	char *q;
-	int n = 0;
-
-	if (!raw.p || json_parse(a, raw, &json_default_limits, &j, &why) != RC_OK || json_kind(&j, 0) != J_ARRAY)
-		return;
-	if (!(k->poa = q = calloc(1, raw.n + POA_MOST + 1)))
-		return;
-	for (uint32_t i = 1; i < j.tok[0].next && n < POA_MOST; i = j.tok[i].next) {
-		struct slice url = json_string(a, &j, i);
-		if (!url.n || memchr(url.p, 0, url.n))
-			continue;
-		memcpy(q, url.p, url.n);
-		q += url.n + 1;
-		n++;
-	}
-	k->at = k->poa;
-}
-
-/* One of the serializations the AE understands (csz); any when it names none. */
-static enum serial serial_of(struct arena *a, const struct res *ae)
-{
-	struct slice raw = res_attr(a, ae, S("csz"));
-
-	if (raw.p && !memmem(raw.p, raw.n, "json", 4) && memmem(raw.p, raw.n, "cbor", 4))
-		return SERIAL_CBOR;
-	return SERIAL_JSON;
-}
-
-static bool find_channel(struct exec *x, const struct res *ae, uint64_t *n)
-{
-	struct tree_iter it;
-	struct res ch;
-	bool found = false;
-
-	if (tree_children_of_type(x->tx, ae->key.n, TYPE_CHANNEL, &it) != RC_OK)
-		return false;
-	while (!found && tree_next(&it, &ch) == RC_OK) {
-		found = ch.h.et > x->now;
-		*n = ch.key.n;
-	}
-	tree_end(&it);
-	return found;
-}
-
-static void gathered_done(struct gathered *g, int rsc, struct slice pc)
-{
-	struct call *k = (struct call *)((char *)g - offsetof(struct call, gathered));
-	finish(k, rsc, pc);
+	finish((struct call *)((char *)g - offsetof(struct call, gathered)), rsp);
 }
 
 static void gather(struct call *k, const struct gather_rule *rule)
 {
 	k->gathered.done = gathered_done;
 	if (!gather_add(k->core, rule, k->pc, &k->gathered))
-		finish(k, 5103, (struct slice){ NULL, 0 });
+		fail(k, 5103);
+}
+
+static void carried_out(struct req *n)
+{
+	struct call *k = n->owner;
+	struct core *c = k->core;
+	struct rsp rsp = { .rsc = n->rsc, .pc = buf_view(&n->out), .cnst = n->cnst, .cnot = n->cnot, .location = n->location };
+
+	finish(k, &rsp);
+	own_drop(c, n);
+}
+
+/* A request of the CSE itself to a resource of its own. */
+static void carry_out(struct call *k)
+{
+	const struct outbound *o = k->o;
+	struct req *n = o->with ? own_copy(k->core, o->with) : own_request(k->core);
+
+	if (!n || !slice_eq(k->fr, k->core->cfg->cse_id)) { /* others do not send from here to here */
+		if (n)
+			own_drop(k->core, n);
+		fail(k, n ? 5001 : 5000);
+		return;
+	}
+	n->op = o->op;
+	n->to = k->to;
+	n->fr = k->fr;
+	n->rqi = k->rqi;
+	n->rvi = S("3");
+	n->pc = k->pc;
+	n->pc_serial = SERIAL_JSON;
+	if (o->ty) {
+		n->ty = o->ty;
+		n->has |= HAS_TY;
+	}
+	n->received = clock_wall();
+	n->done = carried_out;
+	n->owner = k;
+	core_submit_internal(k->core, n);
+}
+
+/* --- oneM2M identifiers --- */
+
+enum found { NOBODY, SELF, GROUP, CHANNEL, POA, OWN };
+
+/* From, as the next CSE is to see it (TS-0004 7.3.2.6). */
+static struct slice from_for(struct call *k, bool foreign)
+{
+	const struct ident_home *home = &k->core->home;
+	struct slice fr = k->fr;
+
+	if (ident_stem(fr))
+		fr = arena_printf(&k->arena, "%.*s/%.*s", SF(fr.p[0] == 'C' ? home->cse_id : S("")), SF(fr));
+	if (foreign && k->core->cfg->type == CSE_IN && !slice_starts(fr, S("//")))
+		fr = arena_printf(&k->arena, "%.*s%.*s", SF(home->sp_id), SF(fr));
+	return fr;
+}
+
+static enum found look_here(struct call *k, struct exec *x, const struct res *r, struct gather_rule *rule)
+{
+	if (r->h.ty == TYPE_AE && k->o->op == OP_NOTIFY) {
+		way_of(x, &k->arena, r, &k->way);
+		return k->way.channel ? CHANNEL : POA;
+	}
+	if (k->o->op != OP_NOTIFY)
+		return OWN;
+	if (r->h.ty == TYPE_GROUP)
+		gather_rule_read(x, &k->arena, r, rule);
+	return r->h.ty == TYPE_CSEBASE ? SELF : r->h.ty == TYPE_GROUP ? GROUP : NOBODY;
+}
+
+static enum found look_elsewhere(struct call *k, struct exec *x, struct slice cse)
+{
+	if (way_to(x, &k->arena, cse, k->o->from_registrar, &k->way) != RC_OK) {
+		k->rsc = 4004;
+		return NOBODY;
+	}
+	k->addressed = true;
+	k->fr = from_for(k, way_foreign(k->core, cse));
+	return k->way.channel ? CHANNEL : POA;
+}
+
+static enum found look(struct call *k, struct exec *x, struct gather_rule *rule)
+{
+	struct slice local, cse, stem;
+	struct target t;
+
+	k->rsc = 5103;
+	switch (ident_route(&k->arena, &x->core->home, k->target, &local, &cse)) {
+	case WHERE_HERE:
+		if (exec_lookup(x, k->target, &t) != RC_OK)
+			return NOBODY;
+		return t.virt && k->o->op == OP_NOTIFY ? NOBODY : look_here(k, x, &t.res, rule);
+	case WHERE_TRANSIT:
+		stem = slice_skip(k->target, 1); /* an S-type AE-ID has the form of a CSE-ID */
+		if (ident_stem(stem) && tree_stem(x->tx, stem, &t.res) == RC_OK && t.res.h.et > x->now)
+			return look_here(k, x, &t.res, rule);
+		return look_elsewhere(k, x, cse);
+	default:
+		return NOBODY;
+	}
 }
 
 static void resolve(struct loop *l, struct loop_msg *m)
 {
 	struct call *k = (struct call *)((char *)m - offsetof(struct call, msg));
-	uint64_t channel = 0;
-	bool polls = false, self = false, gathers = false;
+	enum found found = NOBODY;
 	struct gather_rule rule;
-	struct target t;
-	struct arena a;
 	struct exec x;
 
 	(void)l;
-	if (!hub_snapshot_begin(k->core, &x)) {
-		finish(k, 5103, (struct slice){ NULL, 0 });
+	if (k->core->notifier->stopped || !hub_snapshot_begin(k->core, &x)) {
+		fail(k, 5103);
 		return;
 	}
-	arena_init(&a, NULL, 0, 1 << 20);
-	if (!k->core->notifier->stopped && exec_lookup(&x, k->target, &t) == RC_OK && !t.virt) {
-		self = t.res.h.ty == TYPE_CSEBASE;
-		gathers = t.res.h.ty == TYPE_GROUP;
-		if (gathers)
-			gather_rule_read(&x, &a, &t.res, &rule);
-		if (t.res.h.ty == TYPE_AE && !(polls = find_channel(&x, &t.res, &channel))) {
-			if (k->serial == SERIAL_NONE)
-				k->serial = serial_of(&a, &t.res);
-			copy_poa(k, &a, &t.res);
-		}
-	}
-	arena_reset(&a);
+	found = look(k, &x, &rule);
 	hub_snapshot_end(&x);
-	if (self) /* what we would tell ourselves we know */
-		finish(k, 2000, (struct slice){ NULL, 0 });
-	else if (gathers)
+	if (k->serial == SERIAL_NONE)
+		k->serial = k->way.serial;
+	switch (k->arena.failed ? NOBODY : found) {
+	case SELF: /* what we would tell ourselves we know */
+		fail(k, 2000);
+		break;
+	case GROUP:
 		gather(k, &rule);
-	else if (polls)
-		enqueue(k, channel);
-	else if (!try_next(k))
-		finish(k, 5103, (struct slice){ NULL, 0 });
+		break;
+	case CHANNEL:
+		enqueue(k);
+		break;
+	case OWN:
+		carry_out(k);
+		break;
+	case POA:
+		if (!try_next(k))
+			fail(k, 5103);
+		break;
+	case NOBODY:
+		fail(k, k->rsc);
+	}
 }
 
 /* --- the entrance --- */
 
-static struct slice place(char **at, struct slice s)
-{
-	struct slice out = slice_of(*at, s.n);
-
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return out;
-}
-
 void outbound_send(struct core *c, struct outbound *o)
 {
-	struct slice fr = o->fr.n ? o->fr : c->cfg->cse_id;
-	struct call *k = calloc(1, sizeof(*k) + o->target.n + fr.n + o->pc.n);
 	struct call **all = notifier_calls(c->notifier);
-	char *at;
+	struct call *k = calloc(1, sizeof(*k));
+	char rqi[40];
 
 	if (!k) {
-		o->done(o, 5103, (struct slice){ NULL, 0 });
+		o->done(o, &(struct rsp){ .rsc = 5103 });
 		return;
 	}
-	at = k->text;
+	arena_init(&k->arena, k->first, sizeof(k->first), SIZE_MAX / 4);
+	notifier_request_id(c->notifier, rqi, sizeof(rqi));
 	k->core = c;
 	k->o = o;
 	k->serial = o->serial;
-	k->target = target_strip(place(&at, o->target), &k->serial);
-	k->fr = place(&at, fr);
-	k->pc = place(&at, o->pc);
-	notifier_request_id(c->notifier, k->rqi, sizeof(k->rqi));
+	k->target = target_strip(arena_dup(&k->arena, o->target), &k->serial);
+	k->addressed = o->to.n > 0;
+	k->to = k->addressed ? arena_dup(&k->arena, o->to) : k->target;
+	k->fr = arena_dup(&k->arena, o->fr.n ? o->fr : c->cfg->cse_id);
+	k->rqi = arena_dup(&k->arena, o->rqi.n ? o->rqi : slice_str(rqi));
+	if (o->pc.n)
+		k->pc = arena_dup(&k->arena, o->pc);
 	k->next = *all;
 	if (k->next)
 		k->next->prev = k;
 	*all = k;
-	if (!target_is_url(k->target)) {
+	if (k->arena.failed) {
+		fail_later(k, 5103);
+	} else if (!target_is_url(k->target)) {
 		k->msg.fn = resolve;
 		loop_post(&c->loops[0], &k->msg);
 	} else if (!send_to(k, k->target)) {
-		finish_later(k, 5103);
+		fail_later(k, 5103);
 	}
 }

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "core/notify_int.h"
+#include "core/primitive.h"
 #include "core/work.h"
 
 enum { BUCKETS = 1024 };
@@ -113,7 +114,7 @@ static void take(struct polled_list *l, struct polled *p)
 }
 
 /* The exchange of p is over. */
-static void conclude(struct polled *p, int rsc, struct slice pc)
+static void conclude(struct polled *p, const struct rsp *rsp)
 {
 	struct channel *ch = p->channel;
 
@@ -121,14 +122,14 @@ static void conclude(struct polled *p, int rsc, struct slice pc)
 	alarm_clear(notifier_alarms(ch->core->notifier), &p->alarm);
 	p->channel = NULL;
 	release_if_empty(ch);
-	p->done(p, rsc, pc);
+	p->done(p, rsp);
 }
 
 static void too_late(struct alarm *a, usec now)
 {
 	struct polled *p = (struct polled *)((char *)a - offsetof(struct polled, alarm));
 	(void)now;
-	conclude(p, 4008, (struct slice){ NULL, 0 });
+	conclude(p, &(struct rsp){ .rsc = 4008 });
 }
 
 /* p becomes the answer of the long poll r. */
@@ -265,28 +266,22 @@ void polling_retrieve(struct core *c, struct req *r, const struct target *t)
 }
 
 /* The exchange that the m2m:rsp in r answers; its parts in *rsc and *pc. NULL: recorded in r. */
-static struct polled *answered(struct core *c, struct req *r, uint64_t n, int *rsc, struct slice *pc)
+static struct polled *answered(struct core *c, struct req *r, uint64_t n, struct rsp *rsp)
 {
 	struct channel *ch = *place(notifier_polling(c->notifier), n);
 	struct slice why, rqi;
 	struct json j;
-	uint32_t rsp, at;
-	uint64_t code;
+	uint32_t at;
 
 	if (!r->pc.p || json_parse(&r->arena, r->pc, &c->cfg->limits.json, &j, &why) != RC_OK ||
-	    !(rsp = json_member(&j, 0, S("m2m:rsp"))) || json_kind(&j, rsp) != J_OBJECT) {
+	    !(at = json_member(&j, 0, S("m2m:rsp"))) || json_kind(&j, at) != J_OBJECT) {
 		req_refuse(r, 4000, "a Notify to pcu carries a response primitive, m2m:rsp");
 		return NULL;
 	}
-	at = json_member(&j, rsp, S("rsc"));
-	rqi = json_string(&r->arena, &j, json_member(&j, rsp, S("rqi")));
-	if (!at || !json_u64(&j, at, &code) || code < 1000 || code > 9999 || !rqi.p) {
+	if (!primitive_read(&r->arena, &j, at, rsp, &rqi)) {
 		req_refuse(r, 4000, "m2m:rsp: rsc and rqi are needed");
 		return NULL;
 	}
-	*rsc = (int)code;
-	at = json_member(&j, rsp, S("pc"));
-	*pc = at ? json_raw(&j, at) : (struct slice){ NULL, 0 };
 	for (struct polled *p = ch ? ch->handed.first : NULL; p; p = p->next)
 		if (slice_eq(p->rqi, rqi))
 			return p;
@@ -297,11 +292,10 @@ static struct polled *answered(struct core *c, struct req *r, uint64_t n, int *r
 void polling_notify(struct core *c, struct req *r, const struct target *t)
 {
 	struct polled *p;
-	struct slice pc;
-	int rsc;
+	struct rsp rsp;
 
-	if (admitted(c, r, t->res.key, ACOP_NOTIFY) && (p = answered(c, r, t->res.key.n, &rsc, &pc))) {
-		conclude(p, rsc, pc);
+	if (admitted(c, r, t->res.key, ACOP_NOTIFY) && (p = answered(c, r, t->res.key.n, &rsp))) {
+		conclude(p, &rsp);
 		r->rsc = 2000;
 	}
 	core_resume(c, r);

@@ -25,8 +25,8 @@ struct polled {
 	bool handed;             /* out with the AE, waiting for its answer */
 	struct slice rqi;
 	struct slice primitive;  /* members of m2m:rqp, without braces */
-	/* once: rsc of the answer, 4008 when the deadline came first; never before polling_enqueue returned */
-	void (*done)(struct polled *p, int rsc, struct slice pc);
+	/* once: the answer, 4008 when the deadline came first; never before polling_enqueue returned */
+	void (*done)(struct polled *p, const struct rsp *rsp);
 };
 
 /* Queue p (its rqi, primitive and done set; it must live until done). RC_LIMIT: limits.polled. */

@@ -78,30 +78,6 @@ static void member(struct buf *b, const char *sn, struct slice text)
 	buf_json(b, text);
 }
 
-void req_primitive(struct buf *b, const struct req *r)
-{
-	buf_printf(b, "\"op\":%d,\"to\":", (int)r->op);
-	buf_json(b, r->to);
-	member(b, "fr", r->fr);
-	member(b, "rqi", r->rqi);
-	member(b, "rvi", r->rvi.p ? r->rvi : S("3"));
-	if (r->has & HAS_TY)
-		buf_printf(b, ",\"ty\":%lld", (long long)r->ty);
-	member(b, "ot", r->ot);
-	member(b, "rqet", r->rqet);
-	member(b, "rset", r->rset);
-	member(b, "oet", r->oet);
-	if (r->has & HAS_RCN)
-		buf_printf(b, ",\"rcn\":%d", r->rcn);
-	if (r->has & HAS_EC)
-		buf_printf(b, ",\"ec\":%d", r->ec);
-	member(b, "gid", r->gid);
-	if (r->pc.p) {
-		buf_lit(b, ",\"pc\":");
-		buf_slice(b, r->pc);
-	}
-}
-
 void rsp_primitive(struct buf *b, const struct req *r)
 {
 	buf_printf(b, "\"rsc\":%d,\"rqi\":", r->rsc);

@@ -101,6 +101,19 @@ void req_init(struct req *r, struct loop *home, size_t arena_ceiling, size_t out
 void req_reset(struct req *r);
 void req_free(struct req *r); /* gives arena and out back, not r itself */
 
+/* A response primitive that came from somebody else. Its text is somebody else's memory. */
+struct rsp {
+	int rsc;
+	struct slice pc;         /* content as JSON text; empty: none */
+	int cnst;                /* 0 not given */
+	uint32_t cnot;           /* 0 not given */
+	struct slice location;   /* address of a created resource as a oneM2M address; empty: none */
+	struct slice fr, ot, rset, rvi, vsi; /* as sent; p == NULL: not given */
+	int ec;                  /* 0 not given */
+	struct slice ati, tqf;   /* JSON objects; empty: none */
+	bool asri;
+};
+
 /* Record a refusal (first one wins) and return RC_REFUSED, for `return req_refuse(...)`. fmt tells the sender what to change. */
 enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -108,9 +121,7 @@ enum reeve_rc req_refuse(struct req *r, int rsc, const char *fmt, ...) __attribu
  * The answer is 5000 then, and RC_REFUSED is returned; otherwise rc. */
 enum reeve_rc req_starved(struct req *r, enum reeve_rc rc);
 
-/* Write the parts of a primitive as JSON members into *pc as the CSE itself would send them (fr, to, op, rqi, rvi, pc ...):
- * used for <request>, polling channels and notifications. */
-void req_primitive(struct buf *b, const struct req *r);
+/* The response r has as members of m2m:rsp, without braces. */
 void rsp_primitive(struct buf *b, const struct req *r);
 
 #endif

@@ -48,7 +48,7 @@ static inline void reply_on_hub(struct loop *l, struct loop_msg *m)
 	struct reply *r = (struct reply *)m;
 
 	(void)l;
-	r->s->done(r->s, r->rsc, slice_str(r->pc));
+	r->s->done(r->s, &(struct rsp){ .rsc = r->rsc, .pc = slice_str(r->pc) });
 	free(r);
 }
 

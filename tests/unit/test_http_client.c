@@ -193,16 +193,16 @@ struct ask {
 	struct ask *next;
 };
 
-static void ask_done(struct http_call *call, int status, int rsc, struct slice type, struct slice body)
+static void ask_done(struct http_call *call, const struct http_answer *answer)
 {
 	struct ask *a = call->owner;
 
 	assert_true(a->returned);
 	a->done++;
-	a->status = status;
-	a->rsc = rsc;
-	snprintf(a->type, sizeof(a->type), "%.*s", SF(type));
-	snprintf(a->body, sizeof(a->body), "%.*s", SF(body));
+	a->status = answer->status;
+	a->rsc = answer->rsc;
+	snprintf(a->type, sizeof(a->type), "%.*s", SF(answer->type));
+	snprintf(a->body, sizeof(a->body), "%.*s", SF(answer->body));
 	if (a->then)
 		a->then(a);
 	if (!--*a->left)
@@ -551,7 +551,7 @@ static void stopped_under_way(void **state)
 struct sent {
 	struct send send;
 	int rsc;
-	char pc[256];
+	char pc[256], more[256];
 	const char *expect[6];
 };
 static struct sent *sending, *sending_end;
@@ -559,12 +559,13 @@ static struct core core;
 
 static void send_next(void);
 
-static void send_done(struct send *s, int rsc, struct slice pc)
+static void send_done(struct send *s, const struct rsp *rsp)
 {
 	struct sent *x = (struct sent *)s;
 
-	x->rsc = rsc;
-	snprintf(x->pc, sizeof(x->pc), "%s%.*s", pc.p ? "" : "none", SF(pc));
+	x->rsc = rsp->rsc;
+	snprintf(x->more, sizeof(x->more), "%d %u %.*s %.*s %.*s", rsp->cnst, rsp->cnot, SF(rsp->rset), SF(rsp->rvi), SF(rsp->location));
+	snprintf(x->pc, sizeof(x->pc), "%s%.*s", rsp->pc.p ? "" : "none", SF(rsp->pc));
 	for (int i = 0; i < 6 && x->expect[i]; i++)
 		if (!strstr(server.last, x->expect[i]))
 			fail_msg("expected <%s> in <%s>", x->expect[i], server.last);
@@ -593,6 +594,9 @@ static bool answer_for_path(struct peer_conn *c, struct slice request, struct bu
 		{ " /badcbor ", OK "Content-Type: application/cbor\r\nContent-Length: 1\r\n\r\n\xa1" },
 		{ " /html ", "HTTP/1.1 200 \r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>" },
 		{ " /broken ", "HTTP/1.1 404 \r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n{\"a\":}" },
+		{ " /cse/~/in1/", OK "X-M2M-CTS: 1\r\nX-M2M-CTO: 7\r\nX-M2M-RST: 5000\r\nX-M2M-RVI: 2a\r\nContent-Type: application/json\r\n"
+				    "Content-Length: 2\r\n\r\n{}" },
+		{ " /mk/_/", "HTTP/1.1 201 \r\nX-M2M-RSC: 2001\r\nContent-Location: /_/sp.example/in1/a%20b\r\nContent-Length: 0\r\n\r\n" },
 		{ " /403 ", "HTTP/1.1 403 \r\nContent-Length: 0\r\n\r\n" },
 		{ " /500 ", "HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n" },
 	};
@@ -610,6 +614,11 @@ static void stop_sender(struct loop *l, struct loop_hook *h) { core.transports[0
 static void primitives_sent(void **state)
 {
 	static struct config cfg;
+	static const struct slice roles[] = { { "1+2", 3 }, { "3", 1 } }, targets[] = { { "http://a", 8 }, { "/b/C1", 5 } };
+	static struct slice labels[] = { { "a&b", 3 } };
+	static int64_t types[] = { 2, 3 };
+	struct req more = { .rt = RT_NONBLOCK_SYNC, .rcn = 6, .has = HAS_RCN | HAS_FC | HAS_ROLES | HAS_RTU, .rids = roles, .n_rids = 2,
+			    .rtu = targets, .n_rtu = 2, .gid = S("g"), .rqet = S("20300101T000000") };
 	struct sent table[] = {
 		{ .send = { .op = OP_NOTIFY, .url = S("/json"), .pc = S("{\"m2m:sgn\":{}}") },
 		  .expect = { "POST /json HTTP/1.1\r\n", "\r\nX-M2M-Origin: /cse1\r\n", "\r\nX-M2M-RI: r9\r\n", "\r\nX-M2M-RVI: 3\r\n",
@@ -627,15 +636,25 @@ static void primitives_sent(void **state)
 		{ .send = { .op = OP_NOTIFY, .url = S("/403"), .pc = S("{}") } },
 		{ .send = { .op = OP_NOTIFY, .url = S("/500"), .pc = S("{}") } },
 		{ .send = { .op = OP_NOTIFY, .url = S("http://127.0.0.1:1/"), .pc = S("{}") } },
+		{ .send = { .op = OP_RETRIEVE, .url = S("/cse"), .to = S("/in1/inbase/a b"), .with = &more, .vsi = S("v") },
+		  .expect = { "GET /cse/~/in1/inbase/a%20b?rt=1&rcn=6&rids=1%2B2+3&lbl=a%26b&ty=2+3&fu=1 HTTP/1.1\r\n", "\r\nX-M2M-VSI: v\r\n",
+			      "\r\nX-M2M-GID: g\r\n", "\r\nX-M2M-RET: 20300101T000000\r\n", "\r\nX-M2M-RTU: http://a&/b/C1\r\n" } },
+		{ .send = { .op = OP_CREATE, .url = S("/mk/"), .to = S("//sp.example/in1/inbase"), .ty = 17, .pc = S("{}") },
+		  .expect = { "POST /mk/_/sp.example/in1/inbase HTTP/1.1\r\n", ";ty=17\r\n" } },
 	};
 	static const struct { int rsc; const char *pc; } answers[] = {
 		{ 2000, "{\"a\":\"b\"}" }, { 2001, "{\"a\":1}" }, { 2001, "{\"a\":1}" }, { 2000, "{\"a\":\"b\"}" }, { 2000, "{\"a\":\"b\"}" },
 		{ 2000, "{\"a\":\"b\"}" }, { 2000, "none" }, { 2000, "none" }, { 4004, "none" }, { 4103, "none" }, { 5000, "none" }, { 0, "none" },
+		{ 2000, "{}" }, { 2001, "none" },
 	};
 	enum { N = sizeof(table) / sizeof(table[0]) };
 	char urls[N][64];
 	struct loop_hook hook = { .fn = stop_sender };
 
+	filter_init(&more.fc);
+	more.fc.fu = 1;
+	more.fc.lbl = (struct filter_list){ labels, 1 };
+	more.fc.ty = (struct filter_nums){ types, 2 };
 	config_defaults(&cfg);
 	core = (struct core){ .cfg = &cfg, .loops = &loop, .n_loops = 1 };
 	server.answer = answer_for_path;
@@ -643,6 +662,7 @@ static void primitives_sent(void **state)
 		struct send *s = &table[i].send;
 		s->fr = S("/cse1");
 		s->rqi = S("r9");
+		s->rvi = S("3");
 		if (s->url.p[0] != '/')
 			continue;
 		snprintf(urls[i], sizeof(urls[i]), "http://127.0.0.1:%d%.*s", server.port, SF(s->url));
@@ -658,6 +678,8 @@ static void primitives_sent(void **state)
 		if (table[i].rsc != answers[i].rsc || strcmp(table[i].pc, answers[i].pc))
 			fail_msg("answer %d: %d %s instead of %d %s", i, table[i].rsc, table[i].pc, answers[i].rsc, answers[i].pc);
 	}
+	assert_string_equal(table[N - 2].more, "1 7 5000 2a ");
+	assert_string_equal(table[N - 1].more, "0 0   //sp.example/in1/a b");
 	assert_null(core_transport(&core, S("https://x/")));
 	core.transports[0].free(core.transports[0].ctx);
 }

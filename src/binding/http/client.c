@@ -32,7 +32,7 @@ struct link {
 	uv_connect_t connect;
 	uv_write_t write;
 	http_parser parser;
-	struct buf name, value, type, body;
+	struct buf name, value, type, headers, body;
 	uint64_t idle_since;
 	int rsc;
 	bool in_value, connected, used, got_byte, complete, cut, dead;
@@ -78,19 +78,19 @@ static void job_free(uv_handle_t *h)
 }
 
 /* Tell the caller; the job is gone afterwards. */
-static void conclude(struct job *j, int status, int rsc, struct slice type, struct slice body)
+static void conclude(struct job *j, const struct http_answer *answer)
 {
 	if (j->over)
 		return;
 	j->over = true;
 	uv_timer_stop(&j->timer);
 	uv_close((uv_handle_t *)&j->timer, job_free);
-	j->call->done(j->call, status, rsc, type, body);
+	j->call->done(j->call, answer);
 }
 
 static void unreachable(uv_timer_t *t)
 {
-	conclude(t->data, 0, 0, S(""), S(""));
+	conclude(t->data, &(struct http_answer){ .status = 0 });
 }
 
 /* The same in a later turn: we may be inside http_client_call. */
@@ -214,6 +214,7 @@ static void link_gone(uv_handle_t *h)
 	buf_free(&k->name);
 	buf_free(&k->value);
 	buf_free(&k->type);
+	buf_free(&k->headers);
 	buf_free(&k->body);
 	free(k);
 	to->n_closing--;
@@ -272,10 +273,16 @@ static int header_done(struct link *k)
 		buf_clear(&k->type);
 		buf_slice(&k->type, v);
 	}
+	if ((name.n > 6 && slice_ieq(slice_of(name.p, 6), S("X-M2M-"))) || slice_ieq(name, S("Content-Location"))) {
+		buf_slice(&k->headers, name);
+		buf_char(&k->headers, ':');
+		buf_slice(&k->headers, v);
+		buf_char(&k->headers, '\n');
+	}
 	buf_clear(&k->name);
 	buf_clear(&k->value);
 	k->in_value = false;
-	return 0;
+	return k->headers.failed;
 }
 
 static int on_field(http_parser *p, const char *at, size_t n)
@@ -285,7 +292,7 @@ static int on_field(http_parser *p, const char *at, size_t n)
 	if (k->in_value)
 		header_done(k);
 	buf_add(&k->name, at, n);
-	return k->name.failed;
+	return k->name.failed || k->headers.failed;
 }
 
 static int on_value(http_parser *p, const char *at, size_t n)
@@ -319,6 +326,7 @@ static int on_complete(http_parser *p)
 	if (p->status_code >= 100 && p->status_code < 200) {
 		k->rsc = 0; /* an interim answer */
 		buf_clear(&k->type);
+		buf_clear(&k->headers);
 		return 0;
 	}
 	k->complete = true;
@@ -338,11 +346,18 @@ static const http_parser_settings settings = {
 static void answered(struct link *k, bool keep)
 {
 	struct target *to = k->to;
-	struct buf type = k->type, body = k->body;
+	struct buf type = k->type, headers = k->headers, body = k->body;
 	struct job *j = k->job;
-	int status = (int)k->parser.status_code, rsc = k->rsc;
+	struct http_answer answer = {
+		.status = (int)k->parser.status_code,
+		.rsc = k->rsc,
+		.type = buf_view(&type),
+		.headers = buf_view(&headers),
+		.body = k->cut ? S("") : buf_view(&body),
+	};
 
 	buf_init(&k->type, HEADER_BYTES);
+	buf_init(&k->headers, HEADER_BYTES);
 	buf_init(&k->body, to->client->max_body);
 	k->job = NULL;
 	k->used = true;
@@ -352,9 +367,10 @@ static void answered(struct link *k, bool keep)
 		link_drop(k);
 	to->n_closing++; /* the callback must not make the target go away under us */
 	if (j)
-		conclude(j, status, rsc, buf_view(&type), k->cut ? S("") : buf_view(&body));
+		conclude(j, &answer);
 	to->n_closing--;
 	buf_free(&type);
+	buf_free(&headers);
 	buf_free(&body);
 	pump(to);
 }
@@ -468,6 +484,7 @@ static void open_link(struct target *to, struct job *j)
 	buf_init(&k->name, HEADER_BYTES);
 	buf_init(&k->value, HEADER_BYTES);
 	buf_init(&k->type, HEADER_BYTES);
+	buf_init(&k->headers, HEADER_BYTES);
 	buf_init(&k->body, c->max_body);
 	k->connect.data = k;
 	a = (const struct sockaddr *)&to->address[j->address < to->n_addresses ? j->address : 0];
@@ -571,7 +588,7 @@ static void timed_out(uv_timer_t *t)
 	} else {
 		unqueue(to, j);
 	}
-	conclude(j, status, 0, S(""), S(""));
+	conclude(j, &(struct http_answer){ .status = status });
 	to->n_closing--;
 	pump(to);
 }
@@ -697,14 +714,14 @@ void http_client_stop(struct http_client *c)
 		if (to->resolving)
 			uv_cancel((uv_req_t *)&to->lookup);
 		while ((j = take(to)))
-			conclude(j, 0, 0, S(""), S(""));
+			conclude(j, &(struct http_answer){ .status = 0 });
 		while (to->links) {
 			struct link *k = to->links;
 			j = k->job;
 			k->job = NULL;
 			link_drop(k);
 			if (j)
-				conclude(j, 1, 0, S(""), S(""));
+				conclude(j, &(struct http_answer){ .status = 1 });
 		}
 		next = to->next;
 		to->n_closing--;

@@ -30,6 +30,14 @@ void http_client_free(struct http_client *c);
 
 struct http_header { const char *name; struct slice value; };
 
+struct http_answer {
+	int status;                     /* 0: could not connect, or no answer that can be read; 1: no answer in time */
+	int rsc;                        /* of X-M2M-RSC, or 0 */
+	struct slice type;              /* Content-Type */
+	struct slice headers;           /* "name:value\n" of each other X-M2M- header and Content-Location */
+	struct slice body;              /* one longer than max_body is told as empty */
+};
+
 struct http_call {
 	const char *method;
 	struct slice url;               /* http://host[:port]/path?query */
@@ -37,9 +45,8 @@ struct http_call {
 	struct slice body;
 	usec timeout;
 	bool repeatable;                /* may be sent twice: when a kept connection dies under it, another one is tried */
-	/* Once, on the loop. status 0: could not connect, or no answer that can be read; 1: no answer in time; rsc from X-M2M-RSC or 0.
-	 * A body longer than max_body is told as empty. May start further calls. */
-	void (*done)(struct http_call *call, int status, int rsc, struct slice content_type, struct slice body);
+	/* Once, on the loop. May start further calls. */
+	void (*done)(struct http_call *call, const struct http_answer *answer);
 	void *owner;
 };
 /* Make c send over "http": a client on the hub. Before the first request; core_stop ends it. */

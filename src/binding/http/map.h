@@ -18,8 +18,16 @@ void http_map_finish(struct req *r, struct slice method, struct slice body, cons
 void http_map_response(struct buf *b, const struct req *r, bool keep_alive);
 /* An answer to what is no readable request: `status` and rsc as given, `text` as m2m:dbg. The connection ends with it. */
 void http_map_refusal(struct buf *b, unsigned status, int rsc, struct slice rqi, struct slice text);
-/* To of a primitive as the path of a request line. */
+/* To of a primitive as the path of a request line; and back (empty: it is none). */
 void http_map_path(struct buf *b, struct slice to);
+struct slice http_map_address(struct arena *a, struct slice path);
+
+/* --- requests that are sent (outgoing.c) --- */
+
+/* The parameters of r that stand in the query, "rcn=4&ty=3"; `first` ('?' or '&') before the first of them. */
+void http_map_query(struct buf *b, const struct req *r, char first);
+/* One header of an answer ("name", "value") into *rsp. What is kept is copied to a; what cannot be read is left out. */
+void http_map_answer(struct rsp *rsp, struct arena *a, struct slice name, struct slice value);
 
 /* Serialization of a media type (without parameters); SERIAL_NONE when it is none of oneM2M's. */
 enum serial http_map_serial(struct slice type);

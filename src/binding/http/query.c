@@ -33,23 +33,22 @@ static int hex(char c)
 	return -1;
 }
 
-/* Percent-decoded copy. p == NULL: refused, the reason is recorded. */
-static struct slice decode(struct req *r, struct slice s)
+/* Percent-decoded copy in a. p == NULL: none, and *why tells. */
+static struct slice unescape(struct arena *a, struct slice s, const char **why)
 {
-	char *out = arena_alloc(&r->arena, s.n + 1);
+	char *out = arena_alloc(a, s.n + 1);
 	unsigned char high = 0;
 	size_t n = 0;
 
-	if (!out) {
-		map_bad(r, "too long", S("request target"));
+	*why = "too long";
+	if (!out)
 		return (struct slice){ NULL, 0 };
-	}
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '%') {
 			int hi = i + 1 < s.n ? hex(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
 			if (hi < 0 || lo < 0 || !(hi | lo)) {
-				map_bad(r, "bad percent escape", s);
+				*why = "bad percent escape";
 				return (struct slice){ NULL, 0 };
 			}
 			c = (char)(hi << 4 | lo);
@@ -59,11 +58,19 @@ static struct slice decode(struct req *r, struct slice s)
 		out[n++] = c;
 	}
 	out[n] = '\0';
-	if (high >= 0x80 && !slice_utf8(slice_of(out, n))) {
-		map_bad(r, "not UTF-8", s);
-		return (struct slice){ NULL, 0 };
-	}
-	return slice_of(out, n);
+	*why = "not UTF-8";
+	return high < 0x80 || slice_utf8(slice_of(out, n)) ? slice_of(out, n) : (struct slice){ NULL, 0 };
+}
+
+/* The same for r: p == NULL: refused, the reason is recorded. */
+static struct slice decode(struct req *r, struct slice s)
+{
+	const char *why;
+	struct slice out = unescape(&r->arena, s, &why);
+
+	if (!out.p)
+		map_bad(r, why, s);
+	return out;
 }
 
 /* A '+'-separated list in encoded form: each part decoded. */
@@ -261,28 +268,6 @@ static void condition(struct req *r, struct slice name, struct slice raw)
 
 /* --- the target --- */
 
-/* "/x" -> x, "/~/cse/x" -> /cse/x, "/_/sp/cse/x" -> //sp/cse/x */
-static void path(struct req *r, struct slice p)
-{
-	struct slice to = decode(r, p);
-	char *q = (char *)to.p; /* ours to change: decode copies */
-
-	r->to = S("");
-	if (!to.p)
-		return;
-	if (slice_starts(to, S("/~/"))) {
-		r->to = slice_skip(to, 2);
-	} else if (slice_starts(to, S("/_/"))) {
-		/* the path is one byte longer than the address: "/_/" becomes "//" */
-		q[1] = '/';
-		r->to = slice_skip(to, 1);
-	} else if (slice_starts(to, S("/")) && !slice_starts(to, S("//"))) {
-		r->to = slice_skip(to, 1);
-	}
-	if (!r->to.n)
-		map_bad(r, "the path is no oneM2M address", p);
-}
-
 /* absolute-form, which is what a proxy would get (RFC 7230 5.3.2) */
 static struct slice without_authority(struct slice target)
 {
@@ -295,6 +280,38 @@ static struct slice without_authority(struct slice target)
 	while (at < rest.n && rest.p[at] != '/' && rest.p[at] != '?')
 		at++;
 	return slice_skip(rest, at);
+}
+
+/* "/x" -> x, "/~/cse/x" -> /cse/x, "/_/sp/cse/x" -> //sp/cse/x; empty when it is none. */
+static struct slice address(struct slice to)
+{
+	char *q = (char *)to.p; /* ours to change: unescape copies */
+
+	if (slice_starts(to, S("/~/")))
+		return slice_skip(to, 2);
+	if (slice_starts(to, S("/_/"))) {
+		/* the path is one byte longer than the address: "/_/" becomes "//" */
+		q[1] = '/';
+		return slice_skip(to, 1);
+	}
+	return slice_starts(to, S("/")) && !slice_starts(to, S("//")) ? slice_skip(to, 1) : S("");
+}
+
+static void path(struct req *r, struct slice p)
+{
+	struct slice to = decode(r, p);
+
+	r->to = to.p ? address(to) : S("");
+	if (to.p && !r->to.n)
+		map_bad(r, "the path is no oneM2M address", p);
+}
+
+struct slice http_map_address(struct arena *a, struct slice path_)
+{
+	const char *why;
+	struct slice to = unescape(a, without_authority(path_), &why);
+
+	return to.p ? address(to) : S("");
 }
 
 void http_map_target(struct req *r, struct slice target)

@@ -16,8 +16,9 @@ struct sending {
 	struct http_call call;
 	struct send *send;
 	struct sender *s;
-	struct buf url, body, type, ec;
-	struct http_header headers[8];
+	struct buf url, body, type, ec, rtu;
+	struct http_header headers[16];
+	size_t n_headers;
 };
 
 /* A target that is no CSE or AE (a plain web server) answers without X-M2M-RSC. */
@@ -46,26 +47,34 @@ static struct slice content_of(struct arena *a, struct buf *b, struct slice type
 	return text;
 }
 
-static void sent(struct http_call *call, int status, int rsc, struct slice type, struct slice body)
+static void sent(struct http_call *call, const struct http_answer *answer)
 {
 	struct sending *g = call->owner;
 	struct send *s = g->send;
+	struct slice rest = answer->headers;
+	struct rsp rsp = { .rsc = answer->status <= 1 ? answer->status : answer->rsc ? answer->rsc : rsc_of(answer->status) };
 	struct arena a;
 	struct buf json;
 
-	buf_init(&json, 8 * g->s->core->cfg->limits.body + 4096);
+	buf_init(&json, 8 * g->s->core->cfg->limits.response + 4096);
 	arena_init(&a, NULL, 0, g->s->core->cfg->limits.request_memory);
-	s->done(s, status <= 1 ? status : rsc ? rsc : rsc_of(status), content_of(&a, &json, type, body));
+	while (rest.n) {
+		struct slice v = slice_cut(&rest, '\n'), name = slice_cut(&v, ':');
+		http_map_answer(&rsp, &a, name, v);
+	}
+	rsp.pc = content_of(&a, &json, answer->type, answer->body);
+	s->done(s, &rsp);
 	buf_free(&json);
 	arena_reset(&a);
 	buf_free(&g->url);
 	buf_free(&g->body);
 	buf_free(&g->type);
 	buf_free(&g->ec);
+	buf_free(&g->rtu);
 	free(g);
 }
 
-/* Body and its media type; a Create names the type of what it creates there. */
+/* Body and its media type; a Create names the type of what it creates there, told or as the content says. */
 static void body_of(struct sending *g, const struct send *s)
 {
 	static const struct json_limits any = { .depth = 64, .tokens = UINT32_MAX };
@@ -74,12 +83,13 @@ static void body_of(struct sending *g, const struct send *s)
 	struct slice why;
 	struct arena a;
 	struct json j;
+	int64_t ty = s->ty;
 
 	arena_init(&a, NULL, 0, SIZE_MAX / 4);
 	buf_init(&g->body, 2 * s->pc.n + 4096);
 	buf_init(&g->type, 128);
-	parsed = (s->serial == SERIAL_CBOR || s->op == OP_CREATE) && json_parse(&a, s->pc, &any, &j, &why) == RC_OK;
-	if (parsed && s->op == OP_CREATE && json_kind(&j, 0) == J_OBJECT && j.n > 1)
+	parsed = (s->serial == SERIAL_CBOR || (s->op == OP_CREATE && !ty)) && json_parse(&a, s->pc, &any, &j, &why) == RC_OK;
+	if (parsed && s->op == OP_CREATE && !ty && json_kind(&j, 0) == J_OBJECT && j.n > 1)
 		m = model_by_root(json_inner(&j, 1));
 	if (parsed && s->serial == SERIAL_CBOR)
 		cbor = json_to_cbor(&j, 0, &g->body) == RC_OK;
@@ -88,9 +98,66 @@ static void body_of(struct sending *g, const struct send *s)
 		buf_slice(&g->body, s->pc);
 	}
 	buf_slice(&g->type, cbor ? S("application/cbor") : S("application/json"));
-	if (m && m->ty > 0)
-		buf_printf(&g->type, ";ty=%d", (int)m->ty);
+	if (m)
+		ty = m->ty;
+	if (ty > 0 && s->op == OP_CREATE)
+		buf_printf(&g->type, ";ty=%lld", (long long)ty);
 	arena_reset(&a);
+}
+
+/* The point of access, To behind it, and parameters. */
+static void url_of(struct sending *g, const struct send *s)
+{
+	struct slice url = s->url;
+
+	buf_init(&g->url, 65536);
+	while (s->to.n && url.n && url.p[url.n - 1] == '/')
+		url.n--;
+	buf_slice(&g->url, url);
+	if (s->to.n)
+		http_map_path(&g->url, s->to);
+	if (s->with)
+		http_map_query(&g->url, s->with, slice_find(buf_view(&g->url), '?') >= 0 ? '&' : '?');
+}
+
+static void header(struct sending *g, const char *name, struct slice v)
+{
+	if (v.p)
+		g->headers[g->n_headers++] = (struct http_header){ name, v };
+}
+
+static void headers_of(struct sending *g, const struct send *s)
+{
+	const struct req *r = s->with;
+
+	buf_init(&g->ec, 32);
+	buf_init(&g->rtu, 65536);
+	header(g, "X-M2M-Origin", s->fr);
+	header(g, "X-M2M-RI", s->rqi);
+	header(g, "X-M2M-RVI", s->rvi);
+	header(g, "X-M2M-VSI", s->vsi);
+	header(g, "Accept", s->serial == SERIAL_CBOR ? S("application/cbor, application/json;q=0.5")
+						     : S("application/json, application/cbor;q=0.5"));
+	if (s->pc.n)
+		header(g, "Content-Type", buf_view(&g->type));
+	if (s->ec) {
+		buf_i64(&g->ec, s->ec);
+		header(g, "X-M2M-EC", buf_view(&g->ec));
+	}
+	if (!r)
+		return;
+	header(g, "X-M2M-GID", r->gid);
+	header(g, "X-M2M-OT", r->ot);
+	header(g, "X-M2M-RET", r->rqet);
+	header(g, "X-M2M-RST", r->rset);
+	header(g, "X-M2M-OET", r->oet);
+	for (size_t i = 0; i < r->n_rtu; i++) {
+		if (i)
+			buf_char(&g->rtu, '&');
+		buf_slice(&g->rtu, r->rtu[i]);
+	}
+	if (r->has & HAS_RTU)
+		header(g, "X-M2M-RTU", g->rtu.n ? buf_view(&g->rtu) : S(""));
 }
 
 static void send_http(void *ctx, struct send *s)
@@ -98,28 +165,16 @@ static void send_http(void *ctx, struct send *s)
 	static const char *const methods[] = { "POST", "POST", "GET", "PUT", "DELETE", "POST" };
 	struct sender *me = ctx;
 	struct sending *g = calloc(1, sizeof(*g));
-	size_t n = 0;
 
 	if (!g)
 		abort();
 	g->send = s;
 	g->s = me;
 	body_of(g, s);
-	buf_init(&g->url, 65536);
-	buf_slice(&g->url, s->url);
-	buf_init(&g->ec, 32);
-	g->headers[n++] = (struct http_header){ "X-M2M-Origin", s->fr };
-	g->headers[n++] = (struct http_header){ "X-M2M-RI", s->rqi };
-	g->headers[n++] = (struct http_header){ "X-M2M-RVI", S("3") };
-	g->headers[n++] = (struct http_header){ "Accept", s->serial == SERIAL_CBOR ? S("application/cbor, application/json;q=0.5")
-										   : S("application/json, application/cbor;q=0.5") };
-	if (s->pc.n)
-		g->headers[n++] = (struct http_header){ "Content-Type", buf_view(&g->type) };
-	if (s->ec) {
-		buf_i64(&g->ec, s->ec);
-		g->headers[n++] = (struct http_header){ "X-M2M-EC", buf_view(&g->ec) };
-	}
-	g->call = (struct http_call){ .method = methods[s->op], .url = buf_view(&g->url), .headers = g->headers, .n_headers = n,
+	url_of(g, s);
+	headers_of(g, s);
+	g->call = (struct http_call){ .method = methods[s->op], .url = g->url.failed ? S("") : buf_view(&g->url),
+				      .headers = g->headers, .n_headers = g->n_headers,
 				      .body = buf_view(&g->body), .timeout = s->timeout, .repeatable = s->op != OP_CREATE,
 				      .done = sent, .owner = g };
 	http_client_call(me->client, &g->call);
@@ -141,7 +196,7 @@ void http_sender_register(struct core *c)
 {
 	struct sender *me = calloc(1, sizeof(*me));
 
-	if (!me || !(me->client = http_client_new(&c->loops[0], c->cfg->notify.per_target, c->cfg->limits.body)))
+	if (!me || !(me->client = http_client_new(&c->loops[0], c->cfg->notify.per_target, c->cfg->limits.response)))
 		abort();
 	me->core = c;
 	core_add_transport(c, &(struct transport){ .scheme = "http", .ctx = me, .send = send_http, .stop = stop, .free = end });
