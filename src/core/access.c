@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The access decision at the Hosting CSE: which rules govern a target (TS-0001 9.6.1.3.2; authorization.md 2.9), what is known
  * about the request, and the word of the PDP. */
+#include "core/audited.h"
 #include "core/rights/rights.h"
 #include "core/types.h"
 #include "core/work.h"
@@ -163,6 +164,12 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 	return governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
 }
 
+static const char *op_word(unsigned bit)
+{
+	static const char *const words[] = { "create", "retrieve", "update", "delete", "notify", "discovery" };
+	return bit ? words[__builtin_ctz(bit) % 6] : NULL;
+}
+
 static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
 			    int32_t child_ty)
 {
@@ -185,6 +192,8 @@ static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *tar
 	rights_refused(x, r, &q);
 	metrics_inc(&x->core->metrics, denied);
 	decisions_log(x->core->decisions, &d, id);
+	audited(x, &(struct audit_what){ .kind = AUDIT_DENIED, .action = op_word(bit), .target = d.target, .ground = slice_str(g->ground),
+					 .decision = slice_of(id, DECISION_ID_LEN) });
 	return req_refuse(r, 4103, "the Originator has no privilege for this operation (decision %.*s; see: reeve explain %.*s)",
 			  DECISION_ID_LEN, id, DECISION_ID_LEN, id);
 }

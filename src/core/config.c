@@ -6,6 +6,7 @@
  * stranger can make the process hold is bounded by a few hundred megabytes even with every connection busy. */
 #include "core/config.h"
 
+#include "authz/audit.h"
 #include "authz/pdp.h"
 #include "base/log.h"
 
@@ -68,6 +69,7 @@ void config_defaults(struct config *c)
 			.per_target = 4,
 		},
 		.log_level = LOG_INFO,
+		.audit = { .events = AUDIT_ALL, .rotate = 64 * MIB, .keep = 16, .sync = true, .checkpoint = 1 * HOUR },
 	};
 	default_limits(&c->limits);
 }

@@ -75,6 +75,14 @@ struct config {
 	int log_level;
 	bool log_json;
 	const char *decisions;      /* file of denials; NULL: <data>/decisions.log */
+	struct {
+		const char *file, *head; /* NULL: <data>/audit.log; that with ".head" */
+		unsigned events;    /* 1 << enum audit_kind */
+		size_t rotate;      /* bytes */
+		unsigned keep;      /* full files; 0 all */
+		bool sync;          /* answers wait until the events of their commit are on the disk */
+		usec checkpoint;    /* 0 none */
+	} audit;
 	struct limits limits;
 };
 

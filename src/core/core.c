@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "authz/audit.h"
 #include "authz/decisions.h"
 #include "authz/locate.h"
 #include "base/log.h"
@@ -226,6 +227,24 @@ static enum reeve_rc own_names(struct core *c, char why[256])
 	return locate_open(cfg->countries, cfg->positions, &c->home, &c->locate, why);
 }
 
+static enum reeve_rc open_audit(struct core *c, char why[256])
+{
+	const struct config *cfg = c->cfg;
+	char path[4096];
+	struct audit_options o = { .path = cfg->audit.file ? cfg->audit.file : path, .head = cfg->audit.head,
+				   .rotate_bytes = cfg->audit.rotate, .keep = cfg->audit.keep, .events = cfg->audit.events,
+				   .sync_commit = cfg->audit.sync, .checkpoint = cfg->audit.checkpoint };
+
+	snprintf(path, sizeof(path), "%s/audit.log", cfg->data);
+	return cfg->audit.events ? audit_open(&o, &c->audit, why) : RC_OK;
+}
+
+static void audit_process(struct core *c, const char *action)
+{
+	audit_event(c->audit, &(struct audit_what){ .kind = AUDIT_PROCESS, .action = action, .when = clock_wall(), .who = c->home.abs,
+						    .detail = S("reeve " REEVE_VERSION) });
+}
+
 static enum reeve_rc open_store(struct core *c, char why[256])
 {
 	struct store_options o = { .path = c->cfg->data, .max_bytes = c->cfg->store_max, .no_sync = c->cfg->no_sync };
@@ -239,7 +258,7 @@ static enum reeve_rc open_store(struct core *c, char why[256])
 	rc = decisions_open(c->cfg->decisions ? c->cfg->decisions : path, DECISIONS_BYTES, &c->decisions);
 	if (rc != RC_OK)
 		snprintf(why, 256, "the log of decisions cannot be written: %.200s", c->cfg->decisions ? c->cfg->decisions : path);
-	return rc;
+	return rc == RC_OK ? open_audit(c, why) : rc;
 }
 
 static enum reeve_rc make_loops(struct core *c)
@@ -287,6 +306,7 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	for (unsigned i = 0; i < c->n_loops; i++)
 		if ((rc = loop_start(&c->loops[i])) != RC_OK)
 			goto failed;
+	audit_process(c, "start");
 	atomic_store(&c->ready, true);
 	*out = c;
 	return RC_OK;
@@ -295,6 +315,7 @@ failed:
 		snprintf(why, 256, "the CSE cannot start: %s", rc_name(rc));
 	if (!c->loops) { /* later failures leave threads behind; the process is about to end with this message */
 		decisions_close(c->decisions);
+		audit_close(c->audit);
 		core_look_end(c);
 	}
 	return rc;
@@ -342,6 +363,8 @@ void core_stop(struct core *c)
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
 	decisions_close(c->decisions);
+	audit_process(c, "stop");
+	audit_close(c->audit);
 	store_close(c->store);
 	locate_free(c->locate);
 	free((char *)c->home.abs.p);

@@ -15,6 +15,7 @@ struct writer;
 struct notifier;
 struct hub;
 struct decisions;
+struct audit;
 struct fanout_seen;
 struct core;
 
@@ -73,6 +74,7 @@ struct core {
 	pthread_mutex_t own_lock;
 	struct own *own;          /* requests of the core itself (own.h) */
 	struct decisions *decisions; /* log of denials */
+	struct audit *audit;      /* NULL beside a running process */
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct metrics metrics;

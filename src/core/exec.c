@@ -253,6 +253,7 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 enum reeve_rc exec_request(struct exec *x, struct req *r)
 {
 	uint64_t changes = st_changes(x->tx);
+	const struct req *by = x->by; /* r may be a part of it */
 	struct target t;
 	enum reeve_rc rc, told;
 
@@ -265,7 +266,9 @@ enum reeve_rc exec_request(struct exec *x, struct req *r)
 		return rc;
 	if (t.virt != VIRT_FOPT && (rc = fanout_check_gid(x, r, &t)) != RC_OK) /* fopt does it after its access decision */
 		return rc;
+	x->by = r;
 	rc = operate(x, r, &t);
+	x->by = by;
 	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
 	if (rc == RC_NOMEM || rc == RC_LIMIT)

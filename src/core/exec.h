@@ -23,6 +23,8 @@ struct exec {
 	unsigned depth;          /* nesting of group fan-outs */
 	unsigned fanned;         /* members' requests so far, all levels together (fanout.c) */
 	uint64_t fan_request, fan_pass; /* which request this is, and which run of it (fanout.c) */
+	const struct req *by;    /* the request at work; NULL: the CSE's own doing */
+	struct buf *audit;       /* writer only: lines that are written after the commit (audited.h) */
 };
 
 /* Virtual resources have no record; they are addressed by a fixed name below their parent (TS-0004 6.8). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, Retrieve, Update and Delete of one resource (TS-0004 7.3.3.3 to 7.3.3.8), after it was found and access granted. */
+#include "core/audited.h"
 #include "core/children.h"
 #include "core/notify.h"
 #include "core/types.h"
@@ -388,6 +389,9 @@ enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t)
 		return rc;
 	if ((rc = tree_replace(x->tx, &old, &d.nw, &nw)) != RC_OK)
 		return store_failed(x, r, rc);
+	if (sent(r, S("acpi")))
+		audited(x, &(struct audit_what){ .kind = AUDIT_LINKS, .action = "change", .target = res_ri(&nw),
+						 .detail = res_member(&nw, S("acpi")) });
 	if (hooks->updated && ((rc = hooks->updated(x, r, &old, &nw)) != RC_OK || (rc = tree_get(x->tx, old.key, &nw)) != RC_OK))
 		return store_failed(x, r, rc);
 	if (nw.h.n_subs && ((rc = notify_happened(x, NE_UPDATE, &nw, &nw, changed_members(r))) != RC_OK ||

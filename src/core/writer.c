@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "authz/audit.h"
 #include "base/log.h"
 #include "core/core.h"
 #include "core/notify.h"
@@ -23,6 +24,7 @@ enum {
 	BATCH = 512,            /* jobs in one transaction at most */
 	BUDGET_BUSY = 200,      /* background removals along with jobs */
 	BUDGET_IDLE = 2000,     /* and without */
+	AUDIT_BYTES = 8 << 20,  /* of the events of one transaction */
 	GIVE_UP_ALONE = 3,      /* failed commits in a row after which the rest of a batch is not tried */
 };
 static const usec gather_most = 500;             /* never wait longer than this for more jobs */
@@ -42,6 +44,7 @@ struct writer {
 	struct write_job *job[BATCH];
 	struct tree_seq seq;
 	struct policy_cache *policies;
+	struct buf audit;         /* events of the current transaction */
 	bool policies_changed, outbox_changed; /* in the current transaction */
 	bool trash;               /* subtrees are left to be swept */
 	usec next_due;            /* wall clock */
@@ -241,14 +244,27 @@ static void failed(struct writer *w, enum reeve_rc rc)
 		log_error("store", "cannot be written (%s): %s", rc_name(rc), st_why(w->core->store));
 }
 
+/* What the commit made true, before anybody is answered. */
+static void tell_audit(struct writer *w)
+{
+	if (w->audit.failed)
+		log_error("audit", "events of one commit need more than %zu bytes: some are missing", w->audit.max);
+	if (!w->audit.n)
+		return;
+	audit_add(w->core->audit, buf_view(&w->audit));
+	audit_commit(w->core->audit);
+}
+
 /* Run n jobs and up to `budget` background removals in one transaction; n and budget 0: only try whether writing works. */
 static enum reeve_rc transaction(struct writer *w, struct write_job **jobs, unsigned n, size_t budget, bool *by_background)
 {
-	struct exec x = { .core = w->core, .policies = w->policies, .seq = &w->seq, .write = true };
+	struct exec x = { .core = w->core, .policies = w->policies, .seq = &w->seq, .write = true,
+			  .audit = &w->audit };
 	uint64_t seq = w->seq.next, changed = atomic_load(&w->core->policies_changed);
 	enum reeve_rc rc = st_begin(w->core->store, &x.tx);
 
 	w->policies_changed = w->outbox_changed = false;
+	buf_clear(&w->audit);
 	if (rc != RC_OK) {
 		failed(w, rc);
 		return rc;
@@ -261,6 +277,7 @@ static enum reeve_rc transaction(struct writer *w, struct write_job **jobs, unsi
 	else
 		st_abort(x.tx);
 	if (rc == RC_OK) {
+		tell_audit(w);
 		if (w->outbox_changed && w->core->notifier)
 			notifier_wake(w->core->notifier);
 		return RC_OK;
@@ -366,6 +383,7 @@ void writer_free(struct writer *w)
 	if (!w)
 		return;
 	policy_cache_free(w->policies);
+	buf_free(&w->audit);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
@@ -381,6 +399,7 @@ enum reeve_rc writer_start(struct core *c, struct writer **out)
 		return RC_NOMEM;
 	w->core = c;
 	w->tail = &w->head;
+	buf_init(&w->audit, AUDIT_BYTES);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -37,6 +37,7 @@ enum option_type {
 	OPT_LOG_LEVEL,  /* int */
 	OPT_LOG_FORMAT, /* bool: JSON */
 	OPT_OPERATIONS, /* unsigned, ACOP_ bits */
+	OPT_EVENTS,     /* unsigned, 1 << enum audit_kind */
 };
 
 struct option {

@@ -17,6 +17,8 @@ const struct option_section option_sections[] = {
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
 	{ "log", "What is written down. The log goes to standard error." },
+	{ "audit", "The audit log: what was decided and changed that somebody may have to answer for, in a chain that shows "
+		   "tampering. `reeve check audit` checks it." },
 	{ "limits", "Ceilings. Meeting one refuses the request in question, is counted in /metrics, and harms no other "
 		    "request. The defaults fit a machine with 1 GiB of memory." },
 };
@@ -113,6 +115,25 @@ const struct option options[] = {
 	{ "log", "format", OPT_LOG_FORMAT, AT(log_json), 0, 0, "text, or json with one object per line." },
 	{ "log", "decisions", OPT_PATH, AT(decisions), 0, 0,
 	  "File of denied requests, read by `reeve explain`. Empty: decisions.log in the folder of the store." },
+
+	{ "audit", "file", OPT_PATH, AT(audit.file), 0, 0,
+	  "The audit log. Empty: audit.log in the folder of the store. Files that are full stay beside it, with a number behind "
+	  "their name." },
+	{ "audit", "head", OPT_PATH, AT(audit.head), 0, 0,
+	  "File with the number and sum of the last line, so that a missing end shows. Best kept where whoever could change the log "
+	  "cannot write. Empty: the log's name with .head." },
+	{ "audit", "events", OPT_EVENTS, AT(audit.events), 0, 0,
+	  "What is written: all, none, or some of denied, permitted (by other than a policy that names the Originator), registration, "
+	  "policy, links, role, token, consultation, credential, admin, process (start and stop)." },
+	{ "audit", "rotate", OPT_BYTES, AT(audit.rotate), 64 * 1024, 64 * GIB,
+	  "A file of this size is full, and the next begins." },
+	{ "audit", "keep", OPT_UNSIGNED, AT(audit.keep), 0, 1000000,
+	  "Full files that are kept; older ones are removed, so carry them away before. 0: all, until the disk is full." },
+	{ "audit", "sync", OPT_BOOL, AT(audit.sync), 0, 0,
+	  "A change that is told is answered when its line is on the disk, too; a power failure loses no line of it. With false, and "
+	  "for denials always, the lines of the last second may be lost. A killed process loses none." },
+	{ "audit", "checkpoint", OPT_SPAN, AT(audit.checkpoint), 0, 366 * DAY,
+	  "How often a line is written also when nothing happens, and the sum told to the log of the process; 0: never." },
 
 	{ "limits", "body", OPT_BYTES, AT(limits.body), 1024, GIB, "Body of a request." },
 	{ "limits", "header", OPT_BYTES, AT(limits.header), 1024, GIB, "Request line and headers of a request." },

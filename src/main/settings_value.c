@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "authz/audit.h"
 #include "authz/ident.h"
 #include "authz/pdp.h"
 #include "base/log.h"
@@ -155,6 +156,29 @@ static enum reeve_rc read_operations(struct slice text, unsigned *out, char why[
 	return RC_OK;
 }
 
+static enum reeve_rc read_events(struct slice text, unsigned *out, char why[256])
+{
+	struct slice rest = text;
+	unsigned bits = 0;
+
+	if (slice_ieq(text, S("all")) || slice_ieq(text, S("none")) || text.n == 0) {
+		*out = slice_ieq(text, S("all")) ? AUDIT_ALL : 0;
+		return RC_OK;
+	}
+	while (rest.p) {
+		struct slice one = trim(slice_cut(&rest, ','));
+		unsigned k = 0;
+		while (k < AUDIT_KINDS && !slice_ieq(one, slice_str(audit_kind_name((enum audit_kind)k))))
+			k++;
+		if (k == AUDIT_KINDS)
+			return wrong(why, one, "all, none, or some of denied, permitted, registration, policy, links, role, token, "
+					       "consultation, credential, admin, process");
+		bits |= 1u << k;
+	}
+	*out = bits;
+	return RC_OK;
+}
+
 static enum reeve_rc read_list(struct slice text, struct config_list *out, struct arena *a, char why[256])
 {
 	struct slice rest = text;
@@ -254,6 +278,8 @@ enum reeve_rc option_parse(const struct option *o, struct slice text, struct con
 		return read_list(text, at, a, why);
 	case OPT_OPERATIONS:
 		return read_operations(text, at, why);
+	case OPT_EVENTS:
+		return read_events(text, at, why);
 	case OPT_PORT: case OPT_UNSIGNED: case OPT_U32: case OPT_U64: case OPT_BYTES: case OPT_BYTES64: case OPT_SPAN:
 		break;
 	}
@@ -291,6 +317,21 @@ static void write_operations(struct buf *b, unsigned bits)
 		buf_lit(b, "none");
 }
 
+static void write_events(struct buf *b, unsigned bits)
+{
+	const char *between = "";
+
+	if (bits == AUDIT_ALL || bits == 0) {
+		buf_slice(b, bits ? S("all") : S("none"));
+		return;
+	}
+	for (unsigned k = 0; k < AUDIT_KINDS; k++)
+		if (bits >> k & 1) {
+			buf_printf(b, "%s%s", between, audit_kind_name((enum audit_kind)k));
+			between = ", ";
+		}
+}
+
 void option_write(const struct option *o, const struct config *c, struct buf *b)
 {
 	const void *at = (const char *)c + o->offset;
@@ -307,6 +348,7 @@ void option_write(const struct option *o, const struct config *c, struct buf *b)
 	case OPT_LOG_LEVEL: write_word(b, log_levels, *(const int *)at); break;
 	case OPT_LOG_FORMAT: write_word(b, log_formats, *(const bool *)at); break;
 	case OPT_OPERATIONS: write_operations(b, *(const unsigned *)at); break;
+	case OPT_EVENTS: write_events(b, *(const unsigned *)at); break;
 	case OPT_PORT: buf_u64(b, *(const uint16_t *)at); break;
 	case OPT_UNSIGNED: buf_u64(b, *(const unsigned *)at); break;
 	case OPT_U32: buf_u64(b, *(const uint32_t *)at); break;
@@ -341,6 +383,7 @@ const char *option_form(const struct option *o)
 	case OPT_LOG_LEVEL: return "LEVEL";
 	case OPT_LOG_FORMAT: return "text|json";
 	case OPT_OPERATIONS: return "OPERATIONS";
+	case OPT_EVENTS: return "EVENTS";
 	}
 	return "VALUE";
 }

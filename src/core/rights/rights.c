@@ -2,6 +2,7 @@
 /* The methods in their order, and waiting for what they fetch. */
 #include "core/rights/rights.h"
 
+#include "core/audited.h"
 #include "core/hub.h"
 #include "core/work.h"
 
@@ -20,8 +21,12 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 
 		if (!m)
 			continue;
-		if (m->judge && (rc = m->judge(x, r, q)) != RC_NOTFOUND)
+		if (m->judge && (rc = m->judge(x, r, q)) != RC_NOTFOUND) {
+			if (rc == RC_OK && q->final)
+				audited(x, &(struct audit_what){ .kind = AUDIT_PERMITTED, .target = res_ri(q->target),
+								 .ground = slice_str(m->name) });
 			return rc;
+		}
 		/* what an earlier method could fetch comes before what a later one has at hand: the standard's order */
 		if (!m->wants || !q->final || g->waited & 1u << k || r->work->member || !m->wants(x, r, q))
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <accessControlPolicy> (TS-0004 7.4.2): what a rule may say is checked before it is stored; a policy that this program
  * could not apply whole is refused, never stored half understood. */
+#include "core/audited.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -46,16 +47,25 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 
 static enum reeve_rc changed(struct exec *x, struct req *r, const struct res *before, const struct res *nw)
 {
-	(void)r, (void)before, (void)nw;
+	(void)r, (void)before;
+	audited(x, &(struct audit_what){ .kind = AUDIT_POLICY, .action = "change", .target = res_ri(nw), .detail = res_rn(nw) });
+	writer_policies_changed(x);
+	return RC_OK;
+}
+
+static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
+{
+	(void)r, (void)parent;
+	audited(x, &(struct audit_what){ .kind = AUDIT_POLICY, .action = "create", .target = res_ri(nw), .detail = res_rn(nw) });
 	writer_policies_changed(x);
 	return RC_OK;
 }
 
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
-	(void)res;
+	audited(x, &(struct audit_what){ .kind = AUDIT_POLICY, .action = "delete", .target = res_ri(res), .detail = res_rn(res) });
 	writer_policies_changed(x);
 	return RC_OK;
 }
 
-const struct type_hooks type_acp = { .ty = 1, .check = check, .created = changed, .updated = changed, .removing = removing };
+const struct type_hooks type_acp = { .ty = 1, .check = check, .created = created, .updated = changed, .removing = removing };

@@ -2,6 +2,7 @@
 /* <AE>: registration (TS-0001 10.2.2.2, TS-0004 7.4.5). The Originator's wish decides the kind of AE-ID-Stem; who may register is a matter
  * of the operator's lists here, not of policies. */
 #include "base/rand.h"
+#include "core/audited.h"
 #include "core/notify.h"
 #include "core/types.h"
 #include "core/work.h"
@@ -129,7 +130,11 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 /* Groups in policies name AEs by resource; who they stand for may have changed. */
 static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
 {
-	(void)r, (void)parent, (void)nw;
+	const struct slice api = res_member(nw, S("api")); /* with its quotes */
+
+	(void)r, (void)parent;
+	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "create", .who = nw->creator, .target = res_ri(nw),
+					 .detail = slice_of(api.p + 1, api.n - 2) });
 	writer_policies_changed(x);
 	return RC_OK;
 }
@@ -146,7 +151,7 @@ static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *ol
 
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
-	(void)res;
+	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "delete", .target = res_ri(res) });
 	writer_policies_changed(x);
 	return RC_OK;
 }
