@@ -48,7 +48,7 @@ LISTS = {  # element type, least, most (0: any number)
 # "(L)" in TS-0001 beside a type that TS-0004 gives no list form is one value, but for these.
 REPEATED = {'m2m:mgmtLinkRef'}
 # Members without a short name in the standard's tables.
-MISSING_SN = {('m2m:aggregatedRequest', 'request'): 'req', ('m2m:dynAuthRelMapResponse', 'signature'): 'aus'}
+MISSING_SN = {('m2m:aggregatedRequest', 'request'): 'req', ('m2m:dynAuthRelMapResponse', 'signature'): 'signature'}
 OPS = ['C', 'R', 'U', 'D', 'N']
 OPT = {'NP': 'MODEL_NP', 'O': 'MODEL_O', 'M': 'MODEL_M', 'not specified': 'MODEL_O'}
 HASH_BITS, MAX_PROBES = 11, 4

@@ -60,6 +60,19 @@ struct config {
 	const char *countries;      /* file: CIDR,CC per line; NULL */
 	const char *positions;      /* file: Originator,latitude,longitude per line; NULL */
 	bool local_authenticated;   /* rq_authn of local AEs over open listeners (AUTHZ-028; default false) */
+	/* asking a Dynamic Authorization System about what the local rules deny */
+	struct {
+		bool direct, indirect;      /* ask it; tell the Originator where to ask */
+		bool inherit;               /* a resource without daci has its parent's */
+		bool asri_on_success;
+		struct config_list dac;     /* daci of <CSEBase> */
+		struct config_list das;     /* patterns of addresses that may be asked, besides those of configured issuers */
+		usec timeout;               /* of one consultation */
+		usec refusal_kept;          /* the same question is not asked again for so long after it brought nothing */
+		usec lifetime, lifetime_most; /* of what is granted */
+		unsigned consultations, consultations_each; /* under way: in all, of one Originator */
+		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
+	} dynamic;
 	/* behaviour */
 	usec expiry_scan;           /* longest pause between looks at what expires */
 	bool nonblocking;           /* <request> is supported */

@@ -85,6 +85,12 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 	buf_lit(b, ",\"acpi\":[");
 	buf_json(b, acp);
 	buf_char(b, ']');
+	for (size_t i = 0; i < c->cfg->dynamic.dac.n; i++) {
+		buf_slice(b, i ? S(",") : S(",\"daci\":["));
+		buf_json(b, c->cfg->dynamic.dac.v[i]);
+	}
+	if (c->cfg->dynamic.dac.n)
+		buf_char(b, ']');
 }
 
 static struct rec_head head(int ty, usec now)

@@ -133,7 +133,7 @@ struct slice res_attr(struct arena *a, const struct res *r, struct slice sn)
 /* Attributes of the model that this program does not implement yet: O attribute unsupported -> 5001 (TS-0004 7.3.3.3). */
 static bool unsupported(struct slice sn)
 {
-	static const char *const list[] = { "at", "aa", "daci" };
+	static const char *const list[] = { "at", "aa" };
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (slice_eq(sn, slice_str(list[i])))
 			return true;
@@ -294,6 +294,29 @@ static enum reeve_rc link_policies(struct exec *x, struct req *r, struct draft *
 	return RC_OK;
 }
 
+/* daci: links to policies for consultation. One that leads nowhere counts as unset when it is needed (TS-0001 9.6.1.3.2), but whoever writes
+ * one is told. */
+static enum reeve_rc check_consultations(struct exec *x, struct req *r, struct draft *d)
+{
+	struct json j;
+	struct target t;
+	enum reeve_rc rc;
+
+	if (!draft_given(d, S("daci")) || (rc = draft_json(d, S("daci"), &j)) == RC_NOTFOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return req_refuse(r, 5000, "out of memory");
+	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i].next) {
+		struct slice id = json_string(d->arena, &j, i), local, cse;
+
+		if (ident_route(d->arena, &x->core->home, id, &local, &cse) == WHERE_TRANSIT)
+			continue;
+		if (exec_lookup(x, id, &t) != RC_OK || t.virt || t.res.h.ty != 34)
+			return req_refuse(r, 4000, "daci: \"%.*s\" is no dynamicAuthorizationConsultation here", SF(id));
+	}
+	return RC_OK;
+}
+
 static enum reeve_rc index_labels(struct req *r, struct draft *d)
 {
 	struct json j;
@@ -363,7 +386,7 @@ enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *pare
 		return rc;
 	if (hooks->check && (rc = hooks->check(x, r, parent, old, d)) != RC_OK)
 		return rc;
-	if ((rc = link_policies(x, r, d)) != RC_OK || (rc = index_labels(r, d)) != RC_OK)
+	if ((rc = link_policies(x, r, d)) != RC_OK || (rc = check_consultations(x, r, d)) != RC_OK || (rc = index_labels(r, d)) != RC_OK)
 		return rc;
 	buf_init(&b, x->core->cfg->limits.request_memory);
 	for (size_t i = 0; i < d->n; i++) {

@@ -2,14 +2,14 @@
 /* The implemented resource types: one row each. */
 #include "core/types.h"
 
-extern const struct type_hooks type_acp, type_ae, type_container, type_content_instance, type_cse_base, type_group, type_polling_channel,
-	type_request, type_schedule, type_subscription, type_notification_target_mgmt_policy_ref, type_notification_target_policy,
-	type_policy_deletion_rules;
+extern const struct type_hooks type_acp, type_ae, type_container, type_content_instance, type_cse_base, type_dac, type_group,
+	type_polling_channel, type_request, type_schedule, type_subscription, type_notification_target_mgmt_policy_ref,
+	type_notification_target_policy, type_policy_deletion_rules;
 
 static const struct type_hooks *const rows[] = {
-	&type_acp, &type_ae, &type_container, &type_content_instance, &type_cse_base, &type_group, &type_polling_channel, &type_request,
-	&type_schedule, &type_subscription, &type_notification_target_mgmt_policy_ref, &type_notification_target_policy,
-	&type_policy_deletion_rules,
+	&type_acp, &type_ae, &type_container, &type_content_instance, &type_cse_base, &type_dac, &type_group,
+	&type_polling_channel, &type_request, &type_schedule, &type_subscription, &type_notification_target_mgmt_policy_ref,
+	&type_notification_target_policy, &type_policy_deletion_rules,
 };
 
 const struct type_hooks *type_hooks(int32_t ty)

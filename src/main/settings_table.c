@@ -14,6 +14,8 @@ const struct option_section option_sections[] = {
 	{ "server", "The process." },
 	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
 		    "for any text; an empty allow list allows everybody the deny list does not name." },
+	{ "dynamic", "Asking a Dynamic Authorization System (DAS) about requests that the local rules deny. Nothing is asked unless a "
+		     "<dynamicAuthorizationConsultation> resource says so." },
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
 	{ "log", "What is written down. The log goes to standard error." },
@@ -78,6 +80,37 @@ const struct option options[] = {
 	  "File with one Originator and its position per line (C-pump,60.17,24.94), for location rules by circle." },
 	{ "access", "local_authenticated", OPT_BOOL, AT(local_authenticated), 0, 0,
 	  "AEs that are registered here count as authenticated for the rules of policies even over an open listener." },
+
+	{ "dynamic", "direct", OPT_BOOL, AT(dynamic.direct), 0, 0,
+	  "Ask the DAS while the request waits, and apply what it grants." },
+	{ "dynamic", "indirect", OPT_BOOL, AT(dynamic.indirect), 0, 0,
+	  "Tell an Originator that asks for it (Token Request Indicator) where it may get a token." },
+	{ "dynamic", "dac", OPT_LIST, AT(dynamic.dac), 0, 0,
+	  "Addresses of <dynamicAuthorizationConsultation> resources: dynamicAuthorizationConsultationIDs of the <CSEBase>." },
+	{ "dynamic", "das", OPT_LIST, AT(dynamic.das), 0, 0,
+	  "Addresses of DASs that may be asked and whose grants count, as patterns in which * stands for any text. Whoever may create a "
+	  "<dynamicAuthorizationConsultation> can name any address in it; only the addresses listed here, and those of configured "
+	  "token issuers, are used." },
+	{ "dynamic", "inherit", OPT_BOOL, AT(dynamic.inherit), 0, 0,
+	  "A resource without dynamicAuthorizationConsultationIDs of its own uses those of its nearest ancestor that has them." },
+	{ "dynamic", "asri_on_success", OPT_BOOL, AT(dynamic.asri_on_success), 0, 0,
+	  "Pass on the DAS's wish for an authorization signature also with a successful answer, as TS-0003 has it; TS-0004 allows "
+	  "it with errors only." },
+	{ "dynamic", "timeout", OPT_SPAN, AT(dynamic.timeout), SECONDS(1) / 100, SECONDS(3600),
+	  "How long a request waits for a DAS; less when the request expires earlier." },
+	{ "dynamic", "refusal_kept", OPT_SPAN, AT(dynamic.refusal_kept), 0, SECONDS(3600),
+	  "After a DAS granted nothing the same question is not asked again for so long." },
+	{ "dynamic", "lifetime", OPT_SPAN, AT(dynamic.lifetime), SECONDS(1), 36600 * DAY,
+	  "How long a grant lasts when the DAS does not say." },
+	{ "dynamic", "lifetime_most", OPT_SPAN, AT(dynamic.lifetime_most), SECONDS(1), 36600 * DAY,
+	  "How long a grant lasts at most, whatever the DAS says." },
+	{ "dynamic", "consultations", OPT_UNSIGNED, AT(dynamic.consultations), 1, 1000000,
+	  "Questions to DASs under way at a time. Further requests are denied as if the DAS had granted nothing." },
+	{ "dynamic", "consultations_each", OPT_UNSIGNED, AT(dynamic.consultations_each), 1, 1000000,
+	  "The same, for one Originator." },
+	{ "dynamic", "grants", OPT_UNSIGNED, AT(dynamic.grants), 1, 10000000,
+	  "Dynamic policies kept at a time. What a DAS grants beyond is not applied." },
+	{ "dynamic", "grants_each", OPT_UNSIGNED, AT(dynamic.grants_each), 1, 10000000, "The same, for one Originator." },
 
 	{ "resources", "expiry_scan", OPT_SPAN, AT(expiry_scan), SECONDS(1) / 100, DAY,
 	  "Longest pause between two looks at what expires." },

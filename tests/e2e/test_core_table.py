@@ -10,10 +10,11 @@ import pytest
 from harness import ROOT, attrs_of, stamp, unique
 from harness.facts import TYPES, is_list, json_kind
 
-IMPLEMENTED = ["accessControlPolicy", "AE", "container", "contentInstance", "subscription", "group", "pollingChannel"]
+IMPLEMENTED = ["accessControlPolicy", "AE", "container", "contentInstance", "subscription", "group", "pollingChannel",
+               "dynamicAuthorizationConsultation"]
 TY = {name: TYPES[name]["ty"] for name in IMPLEMENTED}
-# Optional attributes of features this CSE does not have: announcement, dynamic authorization.
-UNSUPPORTED = ("at", "aa", "daci")
+# Optional attributes of features this CSE does not have: announcement.
+UNSUPPORTED = ("at", "aa")
 
 
 def minimal(name):
@@ -26,6 +27,7 @@ def minimal(name):
         "subscription": {"nu": ["http://127.0.0.1:9/none"]},
         "group": {"mnm": 5, "mid": []},
         "pollingChannel": {},
+        "dynamicAuthorizationConsultation": {"dae": True, "dap": ["http://127.0.0.1:9/das"]},
     }[name]
 
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* <dynamicAuthorizationConsultation> (TS-0001 9.6.40, TS-0004 7.4.36): whom to ask about requests that the local rules deny. The model says
+ * all there is to check (AUTHZ-182) but for addresses nobody could ever be reached at. What it is used for: core/rights/consult.c. */
+#include "core/types.h"
+
+#include "core/notify_int.h"
+
+static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
+{
+	struct json dap;
+
+	(void)x, (void)parent, (void)old;
+	if (draft_json(d, S("dap"), &dap) != RC_OK)
+		return req_refuse(r, 4000, "dap: at least one address of a Dynamic Authorization System");
+	for (uint32_t i = 1; i < dap.tok[0].next; i = dap.tok[i].next)
+		if (!target_is_url(json_string(d->arena, &dap, i)))
+			return req_refuse(r, 4000, "dap: an address is a URL (scheme://host...)");
+	return RC_OK;
+}
+
+const struct type_hooks type_dac = { .ty = 34, .check = check };
