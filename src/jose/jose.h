@@ -36,18 +36,18 @@ struct jose_header {
 struct jose {
 	bool encrypted;       /* JWE; else JWS */
 	struct jose_header h;
-	/* what follows is for jose*.c */
-	struct slice text, input; /* the whole; header and payload as they were signed (JWS) or authenticated (JWE: the header) */
-	struct slice part[5];     /* as they stand, without dots */
+	/* What follows is for jose*.c: nobody else looks at what is not verified. */
+	struct slice input;       /* text that is signed (header and payload) or authenticated (header) */
+	struct slice raw[5];      /* the parts, decoded */
 };
 
 /* Read a token's outside. *out borrows from `token` and `a`. */
 REEVE_MUST_CHECK enum reeve_rc jose_parse(struct arena *a, struct slice token, const struct jose_limits *limits, struct jose *out,
 					  const char **why);
 
-/* Verify a JWS; the payload comes from `a`, and only when the signature is right. `permitted` holds JWS algorithms. */
-REEVE_MUST_CHECK enum reeve_rc jose_verify(struct arena *a, const struct jose *t, struct key_ref *key, alg_set permitted,
-					   struct slice *payload, const char **why);
+/* Verify a JWS; *payload is set only when the signature is right, and lives as long as *t. `permitted` holds JWS algorithms. */
+REEVE_MUST_CHECK enum reeve_rc jose_verify(const struct jose *t, struct key_ref *key, alg_set permitted, struct slice *payload,
+					   const char **why);
 /* Decrypt a JWE. `permitted` holds key management algorithms and content encryption algorithms; for `dir` ALG_DIR and that of the key. */
 REEVE_MUST_CHECK enum reeve_rc jose_decrypt(struct arena *a, const struct jose *t, struct key_ref *key, alg_set permitted,
 					    struct slice *plain, const char **why);

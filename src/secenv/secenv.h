@@ -9,7 +9,8 @@
  * may be stored in it or be imported for use in memory alone.
  *
  * Thread-safe: every function may be called from every thread, with the same handle at the same time. A change is on the
- * disk before anybody sees it. Only secenv_open and what changes keys does file I/O, and once in 65536 uses key_seal.
+ * disk before anybody sees it. Only secenv_open, secenv_refresh and what changes keys do
+ * file I/O, and key_seal before the first of every 65536 uses of a stored GCM key.
  *
  * No text given in `why` ever contains key material. */
 #ifndef REEVE_SECENV_SECENV_H
@@ -61,6 +62,7 @@ struct key_spec {
 
 enum key_form {
 	KEY_JWK,  /* RFC 7517, one key; private or public */
+	KEY_JWK_BARE, /* export: kty and its numbers alone */
 	KEY_PEM,  /* PRIVATE KEY (PKCS#8, also EC and RSA PRIVATE KEY) without passphrase, PUBLIC KEY, or CERTIFICATE (its public key) */
 	KEY_HEX,  /* a symmetric key as hexadecimal digits, blanks at the end allowed */
 };
@@ -76,10 +78,10 @@ struct secenv_options {
 /* RC_NOTFOUND: no such file, and !create. RC_DENIED: a file may be read or changed by others (mode or owner).
  * RC_FORGED: the file was changed or is not sealed with this key. RC_VERSION, RC_SYNTAX, RC_IO. `why` says what to do. */
 REEVE_MUST_CHECK enum reeve_rc secenv_open(const struct secenv_options *o, struct secenv **out, char why[KEY_WHY_MAX]);
-/* Handles that were given out stay usable. */
+/* Handles that were given out stay usable, but for what must be counted in the file (key_seal with GCM). */
 void secenv_close(struct secenv *se);
-/* See what another process (reeve key ...) changed: one stat when nothing did. Keys that were removed are found no more;
- * handles given out before stay. On an error everything stays as it was. */
+/* See what another process (reeve key ...) changed: the file is read, and unsealed when it is not the one seen last. On an error
+ * everything stays as it was. */
 REEVE_MUST_CHECK enum reeve_rc secenv_refresh(struct secenv *se, char why[KEY_WHY_MAX]);
 
 /* --- keys --- */
@@ -95,14 +97,14 @@ REEVE_MUST_CHECK enum reeve_rc secenv_generate(struct secenv *se, const struct k
 					       char why[KEY_WHY_MAX]);
 REEVE_MUST_CHECK enum reeve_rc secenv_import(struct secenv *se, enum key_form form, struct slice material,
 					     const struct key_spec *spec, struct key_ref **out, char why[KEY_WHY_MAX]);
-/* RC_NOTFOUND: there is none. */
+/* Handles that were given out are refused from now on (RC_DENIED). RC_NOTFOUND: there is none. */
 REEVE_MUST_CHECK enum reeve_rc secenv_delete(struct secenv *se, struct slice kid, char why[KEY_WHY_MAX]);
 
 struct key_ref *key_get(struct key_ref *key); /* one more handle; returns key */
 void key_put(struct key_ref *key);            /* NULL is legal */
 /* Valid as long as the handle. */
 const struct key_info *key_info(const struct key_ref *key);
-/* The public part as KEY_JWK (one line) or KEY_PEM (PUBLIC KEY). RC_DENIED for a symmetric key. */
+/* Append the public part as KEY_JWK, KEY_JWK_BARE (one line) or KEY_PEM (PUBLIC KEY). RC_DENIED for a symmetric key. */
 REEVE_MUST_CHECK enum reeve_rc key_export_public(const struct key_ref *key, enum key_form form, struct buf *out);
 /* RFC 7638 with SHA-256, of the public part. RC_DENIED for a symmetric key. */
 REEVE_MUST_CHECK enum reeve_rc key_thumbprint(const struct key_ref *key, uint8_t out[32]);
@@ -123,10 +125,12 @@ struct key_sizes { size_t iv, tag, cipher; };
 struct key_sizes key_sizes(enum key_alg alg, size_t plain);
 
 /* Authenticated encryption. The initialisation vector is made inside, at random. out has room for key_sizes().cipher bytes.
- * RC_LIMIT: a GCM key has been used KEY_GCM_USES times; the count of a stored key survives restarts. */
+ * RC_LIMIT: a GCM key has been used KEY_GCM_USES times; the count of a stored key survives restarts. Others that secenv_open returns:
+ * the count could not be written. */
 REEVE_MUST_CHECK enum reeve_rc key_seal(struct key_ref *key, enum key_alg alg, struct slice aad, struct slice plain,
 					uint8_t iv[KEY_IV_MAX], uint8_t *out, uint8_t tag[KEY_TAG_MAX]);
-/* out has room for cipher.n bytes; *n is the length of the plaintext, and nothing of it is left in out on failure. */
+/* out has room for cipher.n bytes; *n is the length of the plaintext, and nothing of it is left in out on failure. RC_SYNTAX: iv, tag
+ * or cipher has not the length it must have. */
 REEVE_MUST_CHECK enum reeve_rc key_open(struct key_ref *key, enum key_alg alg, struct slice iv, struct slice aad, struct slice cipher,
 					struct slice tag, uint8_t *out, size_t *n);
 
