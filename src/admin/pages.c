@@ -2,6 +2,8 @@
 /* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
 #include "admin/pages.h"
 
+#include "authz/audit.h"
+
 static void gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 {
 	buf_printf(b, "# HELP reeve_%s %s\n# TYPE reeve_%s gauge\nreeve_%s %llu\n", name, help, name, name, (unsigned long long)v);
@@ -17,6 +19,7 @@ static void metrics(struct core *c, struct buf *b)
 	gauge(b, "store_bytes_max", "bytes the store may occupy (store.max)", s.bytes_max);
 	gauge(b, "resources", "resources stored", s.entries[ST_RES]);
 	gauge(b, "outbox", "notifications waiting", s.entries[ST_OUTBOX]);
+	gauge(b, "audit_lost", "events that could not be written to the audit log", audit_lost(c->audit));
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }
 

@@ -28,8 +28,10 @@ bool audit_chain(struct audit *a, struct slice members)
 {
 	char sum[AUDIT_HEX];
 
-	if (!audit_line_write(&a->out, a->seq + 1, members, a->sum, a->o.key, sum))
+	if (!audit_line_write(&a->out, a->seq + 1, members, a->sum, a->o.key, sum)) {
+		errno = 0;
 		return false;
+	}
 	a->seq++;
 	memcpy(a->sum, sum, AUDIT_HEX);
 	return true;
@@ -297,15 +299,16 @@ static void *keeper(void *arg)
 	struct audit *a = arg;
 
 	pthread_mutex_lock(&a->lock);
-	while (!a->stopping) {
+	do {
 		usec t = clock_mono() + sync_pause;
 		struct timespec until = { .tv_sec = t / USEC_S, .tv_nsec = (long)(t % USEC_S) * 1000 };
 
-		pthread_cond_timedwait(&a->wake, &a->lock, &until);
+		if (!a->stopping)
+			pthread_cond_timedwait(&a->wake, &a->lock, &until);
 		if (a->o.checkpoint && clock_mono() >= a->next_checkpoint)
 			checkpoint(a);
 		sync_now(a, true);
-	}
+	} while (!a->stopping);
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
 }
@@ -334,6 +337,18 @@ static void destroy(struct audit *a)
 	free(a);
 }
 
+/* The head is there from the first line on. */
+static enum reeve_rc begin(struct audit *a, char why[256])
+{
+	if (!audit_reopen(a, why))
+		return RC_IO;
+	a->dirty = true;
+	pthread_mutex_lock(&a->lock);
+	sync_now(a, true);
+	pthread_mutex_unlock(&a->lock);
+	return RC_OK;
+}
+
 enum reeve_rc audit_open(const struct audit_options *o, struct audit **out, char why[256])
 {
 	struct audit *a = calloc(1, sizeof(*a));
@@ -355,7 +370,7 @@ enum reeve_rc audit_open(const struct audit_options *o, struct audit **out, char
 	a->path = strdup(o->path);
 	a->head = o->head ? strdup(o->head) : join(o->path, ".head");
 	a->next_checkpoint = clock_mono() + o->checkpoint;
-	if (a->path && a->head && !(rc = audit_reopen(a, why) ? RC_OK : RC_IO) && !pthread_create(&a->thread, NULL, keeper, a)) {
+	if (a->path && a->head && !(rc = begin(a, why)) && !pthread_create(&a->thread, NULL, keeper, a)) {
 		*out = a;
 		return RC_OK;
 	}

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `reeve check`: is a configuration right, is a store sound? */
+/* `reeve check`: is a configuration right, is a store sound? (The audit log: check_audit.c.) */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "authz/locate.h"
 #include "base/log.h"
 #include "core/core.h"
+#include "main/check.h"
 #include "main/commands.h"
 #include "main/settings.h"
 #include "main/store_check.h"
 
 static const char *help =
-	"Check a configuration file or a store.\n"
+	"Check a configuration file, a store or an audit log.\n"
 	"\n"
 	"usage: reeve check config [FILE] [--SECTION.KEY VALUE]...\n"
 	"       reeve check config --print-default\n"
 	"       reeve check config --print [FILE] [--SECTION.KEY VALUE]...\n"
 	"       reeve check store [FOLDER] [--config FILE]\n"
+	"       reeve check audit [FILE] [--head FILE | --no-head] [--known NUMBER:SUM] [--quiet]\n"
 	"\n"
 	"config reads FILE (or the file of the system, /etc/reeve/reeve.conf) as `reeve cse` would, and tells every mistake with its\n"
 	"line. --print shows the values in force, --print-default the commented file with all options.\n"
 	"store reads the whole store, also while a CSE is running on it: every resource, its parent, its name, its counters.\n"
+	"audit reads the audit log and the full files before it, line by line: was one changed, removed, added or moved? --head names\n"
+	"the file of the last sum, --known a sum that was carried away (a checkpoint in the log of the process).\n"
 	"\n"
 	"Exit status: 0 all is well, 1 something is wrong, 2 the command line is wrong, 3 it cannot be read.\n";
 
@@ -163,8 +167,10 @@ int cmd_check(int argc, char **argv)
 		return check_config(argc - 1, argv + 1);
 	if (argc >= 1 && !strcmp(argv[0], "store"))
 		return check_store(argc - 1, argv + 1);
+	if (argc >= 1 && !strcmp(argv[0], "audit"))
+		return check_audit(argc - 1, argv + 1);
 	if (argc >= 1)
-		return usage_error("check", "\"%s\" cannot be checked: config or store", argv[0]);
+		return usage_error("check", "\"%s\" cannot be checked: config, store or audit", argv[0]);
 	fputs(help, stderr);
 	return EXIT_USAGE;
 }

@@ -141,7 +141,7 @@ def test_default_file_says_what_holds(tmp_path):
 
 SAMPLES = {"cse.id": "/other", "cse.sp": "//sp.example", "cse.name": "base", "cse.type": "MN", "cse.poa": "http://a.example:1, http://b.example:2",
            "store.data": "/x y", "http.address": "::1", "http.open": "true", "access.admin": "Croot", "access.registree": "retrieve",
-           "log.level": "debug", "log.format": "json", "http.port": "0"}
+           "log.level": "debug", "log.format": "json", "http.port": "0", "audit.events": "policy, links"}
 
 
 def test_flags_and_file_say_the_same(tmp_path):
