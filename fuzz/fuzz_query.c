@@ -35,6 +35,38 @@ static void check_list(const struct filter_list *l)
 		require(slice_utf8(l->v[i]));
 }
 
+static void check_texts(const struct slice *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		require(v[i].n > 0 && slice_utf8(v[i]));
+}
+
+static void same_texts(const struct slice *a, size_t n, const struct slice *b, size_t m)
+{
+	require(n == m);
+	for (size_t i = 0; i < n; i++)
+		require(slice_eq(a[i], b[i]));
+}
+
+/* Claims written into a query are read as the same claims. */
+static void check_claims(const struct req *r)
+{
+	struct req *again = fresh();
+	struct buf b;
+
+	buf_init(&b, 1 << 22);
+	buf_lit(&b, "/cse");
+	http_map_query(&b, r, '?');
+	http_map_target(again, buf_view(&b));
+	require(again->bad.p == NULL);
+	same_texts(r->rids, r->n_rids, again->rids, again->n_rids);
+	same_texts(r->tids, r->n_tids, again->tids, again->n_tids);
+	same_texts(r->ltids, r->n_ltids, again->ltids, again->n_ltids);
+	require(r->tqi == again->tqi && r->asi == again->asi && r->auri == again->auri);
+	buf_free(&b);
+	drop(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct req *r = fresh(), *again = fresh();
@@ -44,6 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	require(slice_utf8(r->to));
 	for (size_t i = 0; i < r->n_atrl; i++)
 		require(slice_utf8(r->atrl[i]));
+	check_texts(r->rids, r->n_rids);
+	check_texts(r->tids, r->n_tids);
+	check_texts(r->ltids, r->n_ltids);
+	check_claims(r);
 	check_list(&r->fc.lbl);
 	check_list(&r->fc.lbq);
 	check_list(&r->fc.clbl);

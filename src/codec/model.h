@@ -120,5 +120,7 @@ const struct model_type *model_type(const char *name);
  * ("pv.acr[0].acop") and what was expected, from arena a. Null is never valid here. */
 REEVE_MUST_CHECK enum reeve_rc model_check(const struct model_type *t, bool many, const struct json *j, uint32_t i,
 					   struct arena *a, struct slice *why);
+/* What a text of the type (not a list) must be, in words; NULL: it is. */
+const char *model_text_fault(const struct model_type *t, struct slice s);
 
 #endif

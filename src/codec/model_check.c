@@ -272,8 +272,7 @@ static bool is_one_of(const struct model_type *t, struct slice s)
 	return false;
 }
 
-/* What a string of the type must be, in words; NULL: it is. */
-static const char *string_fault(const struct model_type *t, struct slice s)
+const char *model_text_fault(const struct model_type *t, struct slice s)
 {
 	usec when;
 	struct text_schedule schedule;
@@ -383,7 +382,7 @@ static enum reeve_rc check_string(const struct check *c, const struct place *p, 
 	s = json_string(c->a, c->j, i);
 	if (!s.p)
 		return RC_NOMEM;
-	fault = string_fault(t, s);
+	fault = model_text_fault(t, s);
 	return fault ? wrong(c, p, i, fault) : RC_OK;
 }
 

@@ -35,6 +35,8 @@ static void default_limits(struct limits *l)
 		.outbox = 100000,
 		.outbox_per_sub = 10000,
 		.polled = 1000,
+		.claims = 32,
+		.claim_bytes = 16 * KIB,
 		.depth = 128,
 		.subscriptions = 1000,
 		.targets = 1000,

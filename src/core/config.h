@@ -29,6 +29,8 @@ struct limits {
 	unsigned outbox;            /* notifications waiting, all subscriptions */
 	unsigned outbox_per_sub;
 	unsigned polled;            /* requests waiting in one polling channel */
+	unsigned claims;            /* roles, tokens, their identifiers and signatures in one request */
+	size_t claim_bytes;         /* the same, in bytes */
 	unsigned depth;             /* levels of the tree, <CSEBase> being 0; instances below the last one do not count */
 	unsigned subscriptions;     /* of one resource */
 	unsigned targets;           /* of one subscription, and of what else names targets */

@@ -11,6 +11,7 @@
 #include "core/ipe.h"
 #include "core/notify.h"
 #include "core/polling.h"
+#include "core/rights/claims.h"
 #include "core/rights/rights.h"
 #include "core/work.h"
 
@@ -70,7 +71,7 @@ static enum reeve_rc check_permitted(struct req *r)
 
 static enum reeve_rc check_supported(struct req *r)
 {
-	if (r->has & (HAS_ROLES | HAS_TOKENS | HAS_TOKEN_IDS | HAS_LOCAL_TOKENS | HAS_TQI | HAS_AUS | HAS_AURI))
+	if (r->has & (HAS_ROLES | HAS_TOKENS | HAS_TOKEN_IDS | HAS_LOCAL_TOKENS | HAS_AUS) || r->tqi || r->auri)
 		return req_refuse(r, 5001, "roles, tokens and authorization relationships are not supported yet");
 	if (r->has & HAS_SQI || (r->has & HAS_RCN && r->rcn == 10) || r->fc.smf.n)
 		return req_refuse(r, 5001, "semantic queries are not supported");
@@ -100,7 +101,7 @@ enum reeve_rc check_reception(struct core *c, struct req *r)
 }
 
 /* Checks that apply at the Hosting CSE only. */
-static enum reeve_rc check_hosting(struct req *r)
+static enum reeve_rc check_hosting(struct core *c, struct req *r)
 {
 	static const char *const served[] = { "1", "2", "2a", "3" };
 
@@ -110,7 +111,7 @@ static enum reeve_rc check_hosting(struct req *r)
 		if (slice_eq(r->rvi, slice_str(served[i])))
 			break;
 	}
-	return check_supported(r);
+	return claims_check(c, r) == RC_OK ? check_supported(r) : RC_REFUSED;
 }
 
 /* --- ways --- */
@@ -194,7 +195,8 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 
 	mine.internal = r->work->internal;
 	r->rsc = 0; /* a second run starts anew */
-	r->dbg = r->location = (struct slice){ NULL, 0 };
+	r->dbg = r->location = r->tqf = (struct slice){ NULL, 0 };
+	r->asri = false;
 	r->cnst = 0;
 	r->cnot = 0;
 	buf_clear(&r->out);
@@ -323,7 +325,7 @@ static enum reeve_rc route(struct exec *x, struct req *r)
 
 	switch (ident_route(&r->arena, &x->core->home, r->to, &local, &cse)) {
 	case WHERE_HERE:
-		return check_hosting(r);
+		return check_hosting(x->core, r);
 	case WHERE_TRANSIT:
 		if (r->op == OP_CREATE && (r->ty == 2 || r->ty == 16))
 			return req_refuse(r, 4000, "a registration is not forwarded: send it to the Registrar CSE itself");

@@ -42,6 +42,7 @@
 	X(limit_depth, "requests refused: limits.depth")                                      \
 	X(limit_subscriptions, "requests refused: limits.subscriptions or targets")           \
 	X(limit_polled, "requests refused: limits.polled")                                    \
+	X(limit_claims, "requests refused: limits.claims or claim_bytes")                     \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(bad_http, "messages that are no HTTP")

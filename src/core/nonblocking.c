@@ -9,6 +9,7 @@
 #include "core/hub.h"
 #include "core/outbound.h"
 #include "core/own.h"
+#include "core/rights/claims.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -144,6 +145,7 @@ static void request_attributes(struct buf *b, const struct req *r, struct slice 
 			buf_printf(b, ",\"%s\":", texts[i].sn);
 			buf_json(b, texts[i].v);
 		}
+	claims_write(b, r); /* tokens among them: nobody but the two of the policy reads this resource */
 	buf_char(b, '}');
 	if (r->pc.p) {
 		buf_lit(b, ",\"pc\":");

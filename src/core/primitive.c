@@ -2,6 +2,8 @@
 /* Primitives in short names (TS-0004 8.2.2, 8.2.3). A parameter that was not given is left out. */
 #include "core/primitive.h"
 
+#include "core/rights/claims.h"
+
 static void text(struct buf *b, const char *sn, struct slice v)
 {
 	if (!v.p)
@@ -34,8 +36,7 @@ static void further(struct buf *b, const struct req *r)
 		buf_printf(b, ",\"rcn\":%d", r->rcn);
 	if (r->has & HAS_DRT)
 		buf_printf(b, ",\"drt\":%d", r->drt);
-	if (r->has & HAS_ROLES)
-		list(b, "rids", r->rids, r->n_rids);
+	claims_write(b, r);
 	if (r->has & HAS_GRTM)
 		list(b, "grtm", r->grtm, r->n_grtm);
 	if (r->rt) {

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/rights/claims.h"
+
 static void clear_parameters(struct req *r)
 {
 	/* everything before `out`, then what stands behind it; `out` and the plumbing stay */
@@ -15,7 +17,8 @@ static void clear_parameters(struct req *r)
 	filter_init(&r->fc);
 	r->cnst = 0;
 	r->cnot = 0;
-	r->location = (struct slice){ NULL, 0 };
+	r->ati = r->tqf = r->location = (struct slice){ NULL, 0 };
+	r->asri = false;
 	r->work = NULL;
 }
 
@@ -88,10 +91,11 @@ void rsp_primitive(struct buf *b, const struct req *r)
 		buf_printf(b, ",\"cnst\":%d", r->cnst);
 	if (r->cnot)
 		buf_printf(b, ",\"cnot\":%u", r->cnot);
+	claims_write_answer(b, r);
 	if (r->out.n) {
 		buf_lit(b, ",\"pc\":");
 		buf_slice(b, buf_view(&r->out));
-	} else if (r->dbg.p) {
+	} else if (r->dbg.p && !r->tqf.n) { /* beside tqf there is no debug text (TS-0009 6.5) */
 		buf_lit(b, ",\"pc\":{\"m2m:dbg\":");
 		buf_json(b, r->dbg);
 		buf_char(b, '}');

@@ -33,6 +33,11 @@ static const char *help =
 	"  --events N,N       watch: 1 update, 2 delete, 3 child created, 4 child deleted [3,1]\n"
 	"  --listen ADDRESS   watch, listen: where notifications can reach us [127.0.0.1]\n"
 	"  --port N           watch, listen: the port for them; 0 lets the system choose one [0]\n"
+	"  --role R, --token-id T, --local-token L   roles and tokens to rely on; each again for more\n"
+	"  --token JWT        the token itself; @FILE reads it from a file\n"
+	"  --tqi, --asi, --auri   say that token request information, a demand for signatures can be used; that the\n"
+	"                     authorization system has a record of us\n"
+	"  --signature S      authorization signature, base64url\n"
 	"  --timeout TIME     how long to wait for an answer, in seconds [30]\n"
 	"  --release R        release version indicator [3]\n"
 	"  --json             print content as it came\n"
@@ -180,6 +185,10 @@ static bool value_flag(struct ae *ae, const char *flag, const char *value, struc
 			ae_query(ae, queries[i].query, v);
 			return true;
 		}
+	if (ae_claim(ae, flag, value, why))
+		return true;
+	if (*why)
+		return false;
 	if (!strcmp(flag, "--cse"))
 		return client_url(&ae->client, value, why) == RC_OK;
 	if (!strcmp(flag, "--from"))
@@ -245,6 +254,8 @@ static bool take_arguments(struct ae *ae, int argc, char **argv, struct given *g
 			ae->json = true;
 			continue;
 		}
+		if (ae_claim_flag(ae, argv[i]))
+			continue;
 		if (i + 1 >= argc) {
 			snprintf(why, 256, "%.100s needs a value, or is no flag", argv[i]);
 			return false;
@@ -298,7 +309,7 @@ int cmd_ae(int argc, char **argv)
 	struct ae ae = { .client = { .timeout = 30 * USEC_S, .release = "3", .max_answer = 256 << 20 },
 			 .listen = "127.0.0.1", .events = "3,1" };
 	struct given g = { 0 };
-	char why[256];
+	char why[256] = "";
 	int status;
 
 	for (int i = 0; i < argc; i++)
@@ -312,6 +323,8 @@ int cmd_ae(int argc, char **argv)
 	}
 	arena_init(&ae.memory, NULL, 0, 256 << 20);
 	buf_init(&ae.query, 65536);
+	for (size_t i = 0; i < AE_CLAIMS; i++)
+		buf_init(&ae.claims[i], 65536);
 	ae.client.from = slice_str(from);
 	ae.op = argv[0];
 	if (client_url(&ae.client, url && *url ? url : "http://127.0.0.1:8080", why) != RC_OK ||
@@ -319,8 +332,12 @@ int cmd_ae(int argc, char **argv)
 		status = usage_error("ae", "%s", why);
 	else if (!clean(ae.client.from) || !clean(slice_str(ae.client.release)))
 		status = usage_error("ae", "--from and --release take no blanks and no control characters");
-	else
+	else {
+		ae_claims_finish(&ae);
 		status = dispatch(&ae, &g);
+	}
+	for (size_t i = 0; i < AE_CLAIMS; i++)
+		buf_free(&ae.claims[i]);
 	buf_free(&ae.query);
 	arena_reset(&ae.memory);
 	return status;

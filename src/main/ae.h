@@ -6,6 +6,8 @@
 #include "codec/model.h"
 #include "main/client.h"
 
+enum ae_claims { AE_ROLES, AE_TOKEN_IDS, AE_LOCAL_TOKENS, AE_TOKENS, AE_SIGNATURES, AE_CLAIMS };
+
 struct ae {
 	struct client client;
 	struct arena memory;
@@ -17,6 +19,7 @@ struct ae {
 	struct slice name;       /* --name */
 	struct slice content;    /* --content: JSON text */
 	struct buf query;        /* "?rcn=4&lbl=x" */
+	struct buf claims[AE_CLAIMS]; /* values with '+' between, as they go into query or header */
 	const char *listen;      /* watch, listen: address to listen on */
 	uint16_t port;           /* the same: 0 for any */
 	const char *events;      /* watch: net */
@@ -31,7 +34,18 @@ REEVE_MUST_CHECK enum reeve_rc ae_content(struct ae *ae, const struct model_res 
 
 /* Path of a request line from a oneM2M address, with the query. */
 void ae_path(const struct ae *ae, struct slice address, struct buf *out);
+/* A flag that says what the request claims about its rights (ae_claims.c): takes `flag` and its value. False: it is none of these, or
+ * why[0] tells what is wrong with it. */
+bool ae_claim(struct ae *ae, const char *flag, const char *value, char why[256]);
+/* The same for flags without a value. */
+bool ae_claim_flag(struct ae *ae, const char *flag);
+/* When all flags are read: query and headers of the client. */
+void ae_claims_finish(struct ae *ae);
+/* What an answer says about rights, on standard error. True: its body was about that and is told. */
+bool ae_rights_told(const struct ae *ae, const struct client_answer *a);
+
 /* Append name=value to the query, escaped. */
+void ae_escape(struct buf *b, struct slice s);
 void ae_query(struct ae *ae, const char *name, struct slice value);
 
 /* Content for people: one attribute per line, nested resources indented. */

@@ -119,7 +119,7 @@ enum reeve_rc ae_content(struct ae *ae, const struct model_res *m, struct slice 
 	return RC_INVALID;
 }
 
-static void escape(struct buf *b, struct slice s)
+void ae_escape(struct buf *b, struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		const unsigned char c = (unsigned char)s.p[i];
@@ -133,7 +133,7 @@ static void escape(struct buf *b, struct slice s)
 void ae_query(struct ae *ae, const char *name, struct slice value)
 {
 	buf_printf(&ae->query, "%s%s=", ae->query.n ? "&" : "?", name);
-	escape(&ae->query, value);
+	ae_escape(&ae->query, value);
 }
 
 void ae_path(const struct ae *ae, struct slice address, struct buf *out)
@@ -265,6 +265,8 @@ int ae_answer(const struct ae *ae, const struct client_answer *a)
 
 	if (ae->json && body.n)
 		printf("%.*s\n", SF(body));
+	const bool told = ae_rights_told(ae, a);
+
 	if (a->rsc >= 1000 && a->rsc < 3000) {
 		if (!ae->json && !ae->quiet && body.n)
 			ae_print(body);
@@ -276,7 +278,7 @@ int ae_answer(const struct ae *ae, const struct client_answer *a)
 		fprintf(stderr, "reeve: the answer is HTTP %d without a response status code: is this a CSE?\n", a->status);
 	else
 		fprintf(stderr, "reeve: %d %s\n", a->rsc, code ? code->name : "");
-	if (body.n && !ae->json) {
+	if (body.n && !ae->json && !told) {
 		struct arena mem;
 		struct json j;
 		struct slice why;

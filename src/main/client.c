@@ -106,6 +106,10 @@ static void take_header(struct parsing *p)
 		p->out->partial = slice_eq(value, S("1"));
 	else if (slice_ieq(name, S("x-m2m-cto")) && slice_u64(value, &u) && u < UINT32_MAX)
 		p->out->offset = (unsigned)u;
+	else if (slice_ieq(name, S("x-m2m-ati")))
+		buf_slice(&p->out->tokens, value);
+	else if (slice_ieq(name, S("x-m2m-asri")))
+		p->out->sign = slice_eq(value, S("true")) || slice_eq(value, S("1"));
 	buf_clear(&p->field);
 	buf_clear(&p->value);
 	p->in_value = false;
@@ -214,6 +218,7 @@ static void write_request(struct buf *b, const struct client *c, const char *met
 	if (c->from.p)
 		buf_printf(b, "X-M2M-Origin: %.*s\r\n", SF(c->from));
 	buf_printf(b, "X-M2M-RI: %016llx\r\nX-M2M-RVI: %s\r\n", (unsigned long long)rand_u64(), c->release);
+	buf_slice(b, c->headers);
 	if (type)
 		buf_printf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.n);
 	buf_lit(b, "\r\n");
@@ -232,10 +237,11 @@ enum reeve_rc client_call(const struct client *c, const char *method, struct sli
 	memset(out, 0, sizeof(*out));
 	buf_init(&out->body, c->max_answer);
 	buf_init(&out->location, 65536);
+	buf_init(&out->tokens, 65536);
 	fd = dial(c, until, why);
 	if (fd < 0)
 		return RC_IO;
-	buf_init(&b, body.n + 65536);
+	buf_init(&b, body.n + c->headers.n + 65536);
 	write_request(&b, c, method, path, type, body);
 	if (b.failed)
 		snprintf(why, 256, "the request is too long");
@@ -250,4 +256,5 @@ void client_answer_free(struct client_answer *a)
 {
 	buf_free(&a->body);
 	buf_free(&a->location);
+	buf_free(&a->tokens);
 }

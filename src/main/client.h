@@ -14,6 +14,7 @@ struct client {
 	char host[256], port[8]; /* of the CSE */
 	struct slice from;       /* X-M2M-Origin; p == NULL: none */
 	const char *release;     /* X-M2M-RVI */
+	struct slice headers;    /* more of them, as lines with their ends */
 	usec timeout;
 	size_t max_answer;
 };
@@ -25,6 +26,8 @@ struct client_answer {
 	struct buf location;     /* Content-Location */
 	unsigned offset;         /* X-M2M-CTO, of a cut list */
 	bool partial;            /* X-M2M-CTS 1 */
+	struct buf tokens;       /* X-M2M-ATI */
+	bool sign;               /* X-M2M-ASRI */
 };
 
 /* "http://host[:port]" into c. RC_SYNTAX with the reason. */

@@ -131,6 +131,12 @@ static inline void tell(struct buf *b, const struct req *r)
 	tell_list(b, "atrl", r->atrl, r->n_atrl);
 	tell_list(b, "grtm", r->grtm, r->n_grtm);
 	tell_list(b, "rids", r->rids, r->n_rids);
+	tell_list(b, "tkns", r->tkns, r->n_tkns);
+	tell_list(b, "tids", r->tids, r->n_tids);
+	tell_list(b, "ltids", r->ltids, r->n_ltids);
+	tell_list(b, "aus", r->aus, r->n_aus);
+	if (r->has & (HAS_TQI | HAS_ASI | HAS_AURI))
+		buf_printf(b, " tqi=%d asi=%d auri=%d", r->tqi, r->asi, r->auri);
 	tell_list(b, "lbl", f->lbl.v, f->lbl.n);
 	tell_list(b, "clbl", f->clbl.v, f->clbl.n);
 	tell_list(b, "lbq", f->lbq.v, f->lbq.n);

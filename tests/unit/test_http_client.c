@@ -617,7 +617,9 @@ static void primitives_sent(void **state)
 	static const struct slice roles[] = { { "1+2", 3 }, { "3", 1 } }, targets[] = { { "http://a", 8 }, { "/b/C1", 5 } };
 	static struct slice labels[] = { { "a&b", 3 } };
 	static int64_t types[] = { 2, 3 };
-	struct req more = { .rt = RT_NONBLOCK_SYNC, .rcn = 6, .has = HAS_RCN | HAS_FC | HAS_ROLES | HAS_RTU, .rids = roles, .n_rids = 2,
+	static const struct slice tokens[] = { { "eyJ.x.y", 7 }, { "eyJ.a.b", 7 } };
+	struct req more = { .rt = RT_NONBLOCK_SYNC, .rcn = 6, .has = HAS_RCN | HAS_FC | HAS_ROLES | HAS_RTU | HAS_TOKENS | HAS_AUS,
+			    .tkns = tokens, .n_tkns = 2, .aus = roles + 1, .n_aus = 1, .rids = roles, .n_rids = 2,
 			    .rtu = targets, .n_rtu = 2, .gid = S("g"), .rqet = S("20300101T000000") };
 	struct sent table[] = {
 		{ .send = { .op = OP_NOTIFY, .url = S("/json"), .pc = S("{\"m2m:sgn\":{}}") },
@@ -638,7 +640,8 @@ static void primitives_sent(void **state)
 		{ .send = { .op = OP_NOTIFY, .url = S("http://127.0.0.1:1/"), .pc = S("{}") } },
 		{ .send = { .op = OP_RETRIEVE, .url = S("/cse"), .to = S("/in1/inbase/a b"), .with = &more, .vsi = S("v") },
 		  .expect = { "GET /cse/~/in1/inbase/a%20b?rt=1&rcn=6&rids=1%2B2+3&lbl=a%26b&ty=2+3&fu=1 HTTP/1.1\r\n", "\r\nX-M2M-VSI: v\r\n",
-			      "\r\nX-M2M-GID: g\r\n", "\r\nX-M2M-RET: 20300101T000000\r\n", "\r\nX-M2M-RTU: http://a&/b/C1\r\n" } },
+			      "\r\nX-M2M-GID: g\r\n", "\r\nX-M2M-RET: 20300101T000000\r\n", "\r\nX-M2M-RTU: http://a&/b/C1\r\n",
+			      "\r\nAuthorization: eyJ.x.y+eyJ.a.b\r\nX-M2M-AS: 3\r\n" } },
 		{ .send = { .op = OP_CREATE, .url = S("/mk/"), .to = S("//sp.example/in1/inbase"), .ty = 17, .pc = S("{}") },
 		  .expect = { "POST /mk/_/sp.example/in1/inbase HTTP/1.1\r\n", ";ty=17\r\n" } },
 	};

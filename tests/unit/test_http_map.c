@@ -97,7 +97,15 @@ static void request_lines(void **state)
 		{ "GET /cse?lbl=a&lbl=b&cty=x%3A0", "", NULL, { "lbl=\"a\" lbl=\"b\" cty=\"x:0\"" }, "bad" },
 		{ "GET /cse?clbl=a+b&chty=3+4&arp=x%2Fla&lbq=key%20EQ%20v", "", NULL, { "clbl=\"a\" clbl=\"b\"", "chty=3 chty=4", "arp=\"x/la\"" }, "bad" },
 		{ "GET /cse?grtm=cse%2Fa+cse/b&rids=r1%40x.y", "", NULL, { "grtm=\"cse/a\" grtm=\"cse/b\" rids=\"r1@x.y\"" }, "bad" },
-		{ "GET /cse?tids=a&ltids=b&tqi=true&asi=0&auri=1&sqi=1", "", NULL, { "has=25e0" }, "bad" },
+		{ "GET /cse?tids=a&ltids=b&tqi=true&asi=0&auri=1&sqi=1", "", NULL, { "tids=\"a\" ltids=\"b\" tqi=1 asi=0 auri=1", "has=25e0" }, "bad" },
+		/* rids, tids and ltids may come again (TS-0009 table 6.2.2.2-1); an encoded '+' is part of a value */
+		{ "GET /cse?rids=a@x+b@x&tids=t@x&rids=c%2Bd&ltids=L1+L2&rids=e@x", "", NULL,
+		  { "rids=\"a@x\" rids=\"b@x\" rids=\"c+d\" rids=\"e@x\" tids=\"t@x\" ltids=\"L1\" ltids=\"L2\"", "has=68" }, "bad" },
+		{ "GET /cse?rids=", "", NULL, { "has=8" }, " rids=" }, /* the core says what is wrong with it */
+		{ "GET /cse?rids=%ff", "", NULL, { "bad" }, NULL },
+		{ "GET /cse?tqi=maybe", "", NULL, { "bad" }, NULL },
+		{ "GET /cse?tqi=1&tqi=1", "", NULL, { "bad" }, NULL },
+		{ "GET /cse?tqi=0", "", NULL, { "tqi=0", "has=80" }, "bad" },
 		{ "GET /cse?rt=6", "", NULL, { "bad" }, NULL },
 		{ "GET /cse?rt=", "", NULL, { "bad" }, NULL },
 		{ "GET /cse?rcn", "", NULL, { "bad" }, NULL },
@@ -205,10 +213,25 @@ static void headers(void **state)
 		{ "x-m2M-vSi: low\r\nX-Unknown: y\r\nX-M2M-Unknown: y\r\n", "vsi=\"low\"", "bad" }, /* CORE-280 */
 		{ "X-M2M-VSI:\r\n", "vsi=\"\"", "bad" },
 		{ "X-M2M-VSI: \t x \t \r\n", "vsi=\"x\"", "bad" },
-		{ "X-M2M-AS: a.b.c\r\n", "has=200", "bad" },
-		{ "Authorization: eyJ.x.y\r\n", "has=10", "bad" },
+		/* Authorization Signatures, joined by '+'; blanks around it are nothing (TS-0009 6.4.24) */
+		{ "X-M2M-AS: q83v\r\n", "aus=\"q83v\" has=200", "bad" },
+		{ "X-M2M-AS: i6watmQQQ1y3GB-VsWq5fA==+ IWijxQ_r\r\n", "aus=\"i6watmQQQ1y3GB-VsWq5fA==\" aus=\"IWijxQ_r\" has=200", "bad" },
+		{ "X-M2M-AS: \r\n", "bad=\"an empty value", NULL },
+		{ "X-M2M-AS: a++b\r\n", "bad=\"an empty value", NULL },
+		{ "X-M2M-AS: a\r\nX-M2M-AS: b\r\n", "bad=\"header stands twice", NULL },
+		/* Tokens (TS-0009 6.4.19); what has a scheme of HTTP is none of ours (7.1) */
+		{ "Authorization: eyJ.x.y\r\n", "tkns=\"eyJ.x.y\" has=10", "bad" },
+		{ "Authorization: eyJ.x.y+ eyJ.a.b.c.d +eyJ..z\r\n", "tkns=\"eyJ.x.y\" tkns=\"eyJ.a.b.c.d\" tkns=\"eyJ..z\" has=10", "bad" },
+		{ "Authorization: eyJ.x.y+\r\n", "bad=\"an empty value between '+': \\\"Authorization\\\"\"", NULL },
+		{ "Authorization: eyJ.x.y\r\nAuthorization: eyJ.x.z\r\n", "bad=\"header stands twice", "eyJ.x.z" },
 		{ "Authorization: Bearer eyJ.x.y\r\n", "has=0", "bad" },
+		{ "Authorization: Bearer eyJ.x.y+eyJ.x.z\r\n", "has=0", "bad" },
+		{ "Authorization: Bearer eyJ.x.y\r\nAuthorization: eyJ.a.b\r\n", "tkns=\"eyJ.a.b\" has=10", "bad" },
 		{ "Authorization: Basic dXNlcjpwdw==\r\n", "has=0", "bad" },
+		{ "Authorization: Digest username=\"a.b\", uri=\"/c\"\r\n", "has=0", "bad" },
+		{ "Authorization: Negotiate\r\n", "has=0", "bad" },
+		{ "Authorization:\r\n", "has=0", "bad" },
+		{ "Proxy-Authorization: eyJ.x.y\r\n", "has=0", "bad" },
 		/* a single value stands once */
 		{ "X-M2M-Origin: C1\r\n", "bad=\"header stands twice", " fr=" },
 		{ "X-M2M-RI: r1\r\n", "bad=\"header stands twice", NULL },
@@ -593,6 +616,98 @@ static void expect_continue(void **state)
 	}
 }
 
+/* --- claims: what is sent is what is read --- */
+
+static void claims_round_trip(void **state)
+{
+	const struct slice rids[] = { S("nurse@roles.example"), S("a+b&c=d") }, tids[] = { S("t-1@das.example") },
+			   ltids[] = { S("L1"), S("\xC3\xA4") }, tkns[] = { S("eyJ.x.y"), S("eyJ.a.b.c.d") }, aus[] = { S("q83v"), S("AA==") };
+	struct reading *m = reading_new(), *back;
+	struct buf b, line, text = { 0 };
+	struct req *r = &m->req;
+
+	(void)state;
+	r->has = HAS_ROLES | HAS_TOKENS | HAS_TOKEN_IDS | HAS_LOCAL_TOKENS | HAS_AUS | HAS_TQI | HAS_ASI | HAS_AURI;
+	r->rids = rids, r->n_rids = COUNT(rids);
+	r->tids = tids, r->n_tids = COUNT(tids);
+	r->ltids = ltids, r->n_ltids = COUNT(ltids);
+	r->tkns = tkns, r->n_tkns = COUNT(tkns);
+	r->aus = aus, r->n_aus = COUNT(aus);
+	r->tqi = r->auri = true;
+	buf_init(&line, 4096);
+	buf_init(&b, 4096);
+	buf_lit(&line, "GET /cse");
+	http_map_query(&line, r, '?');
+	buf_lit(&line, "&rcn=1");
+	buf_char(&line, '\0');
+	buf_lit(&b, "Authorization: ");
+	http_map_joined(&b, r->tkns, r->n_tkns);
+	buf_lit(&b, "\r\nX-M2M-AS: ");
+	http_map_joined(&b, r->aus, r->n_aus);
+	buf_lit(&b, "\r\n");
+	buf_char(&b, '\0');
+	back = read_whole(message(&text, line.p, b.p, NULL));
+	assert_has(told(&text_a, &back->req),
+		   "rids=\"nurse@roles.example\" rids=\"a+b&c=d\" tkns=\"eyJ.x.y\" tkns=\"eyJ.a.b.c.d\" tids=\"t-1@das.example\" ltids=\"L1\" "
+		   "ltids=\"\xC3\xA4\" aus=\"q83v\" aus=\"AA==\" tqi=1 asi=0 auri=1");
+	assert_not(text_a.p, "bad");
+	reading_free(back);
+
+	r->has = 0; /* nothing claimed, nothing sent */
+	buf_clear(&line);
+	http_map_query(&line, r, '?');
+	assert_int_equal(line.n, 0);
+	buf_free(&text);
+	buf_free(&line);
+	buf_free(&b);
+	reading_free(m);
+}
+
+/* CORE-286, AUTHZ-200: what a response says about rights */
+static void answers_about_rights(void **state)
+{
+	struct reading *m = reading_new();
+	struct req *r = &m->req;
+	struct buf out = { 0 };
+	const char *t;
+
+	(void)state;
+	r->op = OP_RETRIEVE;
+	r->rqi = S("x");
+	r->want = SERIAL_CBOR;
+	r->want_vendor = true;
+	r->ati = S("{\"ltia\":[{\"lti\":\"L1\",\"tkid\":\"t-1@das.example\"},{\"lti\":\"L2\",\"tkid\":\"t-2@das.example\"},"
+		   "{\"lti\":\"x\\r\\nX-Evil: 1\",\"tkid\":\"t\"}]}");
+	r->tqf = S("{\"dasi\":[{\"uri\":\"http://das.example/\"}]}");
+	r->asri = true;
+	r->rsc = 2000;
+	t = answer(&out, r, true);
+	assert_has(t, "\r\nX-M2M-ATI: L1:t-1@das.example+L2:t-2@das.example\r\n");
+	assert_not(t, "Evil");
+	assert_not(t, "X-M2M-ASRI"); /* both of refusals only */
+	assert_not(t, "dasi");
+	req_refuse(r, 4103, "no right");
+	r->rsc = 4103;
+	t = answer(&out, r, true);
+	assert_has(t, "\r\nX-M2M-ATI: L1:t-1@das.example+L2:t-2@das.example\r\nX-M2M-ASRI: true\r\nContent-Type: application/json\r\n");
+	assert_has(t, "\r\n\r\n{\"m2m:tqf\":{\"dasi\":[{\"uri\":\"http://das.example/\"}]}}");
+	assert_not(t, "dbg");
+
+	/* and back */
+	assert_true(slice_eq(http_map_ati_read(&r->arena, S("L1:t-1@das.example + L2:t-2@das.example")),
+			     S("{\"ltia\":[{\"lti\":\"L1\",\"tkid\":\"t-1@das.example\"},{\"lti\":\"L2\",\"tkid\":\"t-2@das.example\"}]}")));
+	assert_true(slice_eq(http_map_ati_read(&r->arena, S("L\":a@b")), S("{\"ltia\":[{\"lti\":\"L\\\"\",\"tkid\":\"a@b\"}]}")));
+	assert_null(http_map_ati_read(&r->arena, S("nothing")).p);
+	assert_null(http_map_ati_read(&r->arena, S("")).p);
+	assert_true(slice_eq(http_map_tqf_read(S("{\"m2m:tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
+	assert_true(slice_eq(http_map_tqf_read(S("{\"tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
+	assert_true(slice_eq(http_map_tqf_read(S("{\"dasi\":[1]}")), S("{\"dasi\":[1]}")));
+	assert_null(http_map_tqf_read(S("{\"m2m:dbg\":\"no\"}")).p);
+	assert_null(http_map_tqf_read(S("[")).p);
+	buf_free(&out);
+	reading_free(m);
+}
+
 static int clean_up(void **state)
 {
 	buf_free(&text_a);
@@ -611,6 +726,8 @@ int main(void)
 		cmocka_unit_test(serializations),
 		cmocka_unit_test(answers),
 		cmocka_unit_test(error_answers),
+		cmocka_unit_test(claims_round_trip),
+		cmocka_unit_test(answers_about_rights),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(bad_messages),
 		cmocka_unit_test(over_header),

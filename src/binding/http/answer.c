@@ -80,6 +80,12 @@ static struct slice content(const struct req *r, struct buf *tmp, bool *cbor)
 	struct slice text = buf_view(&r->out);
 
 	*cbor = false;
+	if (r->tqf.n && r->rsc >= 4000) { /* alone, and never as CBOR (TS-0009 6.5) */
+		buf_lit(tmp, "{\"m2m:tqf\":");
+		buf_slice(tmp, r->tqf);
+		buf_char(tmp, '}');
+		return buf_view(tmp);
+	}
 	if (!text.n && r->dbg.p && (r->rsc >= 4000 || r->rsc <= 0)) {
 		buf_lit(tmp, "{\"m2m:dbg\":");
 		buf_json(tmp, r->dbg);
@@ -102,14 +108,14 @@ static struct slice content(const struct req *r, struct buf *tmp, bool *cbor)
 
 static struct slice media(const struct req *r, bool cbor)
 {
-	if (r->want_vendor)
+	if (r->want_vendor && !(r->tqf.n && r->rsc >= 4000))
 		return cbor ? S("application/vnd.onem2m-res+cbor") : S("application/vnd.onem2m-res+json");
 	return cbor ? S("application/cbor") : S("application/json");
 }
 
 void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 {
-	struct buf tmp, where;
+	struct buf tmp, where, ati;
 	struct slice body;
 	size_t room;
 	bool cbor;
@@ -117,10 +123,13 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 
 	buf_init(&tmp, 1 << 20);
 	buf_init(&where, 65536);
+	buf_init(&ati, 65536);
 	body = content(r, &tmp, &cbor);
 	if (r->rsc == 2001 && r->location.n)
 		http_map_path(&where, r->location);
-	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + body.n;
+	if (r->ati.n)
+		http_map_ati(&ati, r->ati);
+	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + ati.n + body.n;
 	p = buf_room(b, room);
 	if (p) {
 		char *start = p;
@@ -133,6 +142,9 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 		if (r->cnot)
 			p = PUT(put_number(PUT(p, "X-M2M-CTO: "), r->cnot), "\r\n");
 		p = LINE(p, "Content-Location: ", buf_view(&where));
+		p = LINE(p, "X-M2M-ATI: ", buf_view(&ati));
+		if (r->asri && r->rsc >= 4000)
+			p = PUT(p, "X-M2M-ASRI: true\r\n");
 		if (r->op == OP_NONE)
 			p = PUT(p, "Allow: GET, POST, PUT, DELETE\r\n");
 		if (body.n)
@@ -142,6 +154,7 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 		p = PUT(put_number(PUT(p, "Content-Length: "), body.n), "\r\n\r\n");
 		b->n += (size_t)(put(p, body) - start);
 	}
+	buf_free(&ati);
 	buf_free(&where);
 	buf_free(&tmp);
 }

@@ -266,17 +266,13 @@ void http_map_header(struct req *r, struct slice name, struct slice value)
 	case H_OET: filled(r, &r->oet, name, v); break;
 	case H_RTU: list(r, name, v); break;
 	case H_EC: event_category(r, name, v); break;
-	case H_AS: r->has |= HAS_AUS; break;
+	case H_AS: map_signatures(r, name, v); break;
 	case H_ACCEPT:
 		if (v.n)
 			accept_types(r, v);
 		break;
 	case H_CONTENT_TYPE: content_type(r, name, v); break;
-	case H_AUTHORIZATION:
-		/* Bearer is a foreign token, Basic and Digest are credentials: none of them is a Tokens parameter (TS-0009 7.1) */
-		if (slice_find(v, ' ') < 0 && slice_find(v, '.') >= 0)
-			r->has |= HAS_TOKENS;
-		break;
+	case H_AUTHORIZATION: map_authorization(r, name, v); break;
 	case H_NONE: break;
 	}
 }

@@ -8,6 +8,10 @@
 /* Remember that the request is malformed (the first reason counts): the core answers 4000 with it. */
 void map_bad(struct req *r, const char *text, struct slice what);
 
+/* Headers with claims (claims.c). A value of Authorization that is no Tokens parameter is ignored. */
+void map_authorization(struct req *r, struct slice name, struct slice v);
+void map_signatures(struct req *r, struct slice name, struct slice v);
+
 /* Blanks around header values and their parts. */
 static inline struct slice map_trim(struct slice s)
 {

@@ -103,6 +103,24 @@ static void filter(struct query *q, const struct filter *f)
 	arena_reset(&a);
 }
 
+/* Tokens and signatures stand in headers. */
+static void claims(struct query *q, const struct req *r)
+{
+	const struct { struct slice name; uint32_t has; bool yes; } flags[] = {
+		{ S("tqi"), HAS_TQI, r->tqi }, { S("asi"), HAS_ASI, r->asi }, { S("auri"), HAS_AURI, r->auri },
+	};
+
+	if (r->has & HAS_ROLES)
+		list(q, S("rids"), r->rids, r->n_rids);
+	if (r->has & HAS_TOKEN_IDS)
+		list(q, S("tids"), r->tids, r->n_tids);
+	if (r->has & HAS_LOCAL_TOKENS)
+		list(q, S("ltids"), r->ltids, r->n_ltids);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (r->has & flags[i].has)
+			text(q, flags[i].name, flags[i].yes ? S("true") : S("false"));
+}
+
 void http_map_query(struct buf *b, const struct req *r, char first)
 {
 	struct query q = { .b = b, .sign = first };
@@ -119,8 +137,7 @@ void http_map_query(struct buf *b, const struct req *r, char first)
 		list(&q, S("atrl"), r->atrl, r->n_atrl);
 	if (r->has & HAS_GRTM)
 		list(&q, S("grtm"), r->grtm, r->n_grtm);
-	if (r->has & HAS_ROLES)
-		list(&q, S("rids"), r->rids, r->n_rids);
+	claims(&q, r);
 	if (r->has & HAS_SQI)
 		text(&q, S("sqi"), S("true"));
 	if (r->has & HAS_FC)
@@ -163,6 +180,8 @@ void http_map_answer(struct rsp *rsp, struct arena *a, struct slice name, struct
 		rsp->cnst = (int)n;
 	else if (slice_ieq(name, S("X-M2M-CTO")) && slice_u64(v, &n) && n <= UINT32_MAX)
 		rsp->cnot = (uint32_t)n;
+	else if (slice_ieq(name, S("X-M2M-ATI")))
+		rsp->ati = http_map_ati_read(a, v);
 	else if (slice_ieq(name, S("X-M2M-ASRI")))
 		rsp->asri = slice_eq(v, S("true")) || slice_eq(v, S("1"));
 }

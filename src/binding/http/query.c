@@ -9,8 +9,12 @@
 #include "codec/json_text.h"
 #include "codec/model.h"
 
+enum { CLAIMS = 3 }; /* rids, tids, ltids */
+
 struct scan {
 	struct req *r;
+	struct slice *claim[CLAIMS]; /* what r->rids and so on point to */
+	size_t room[CLAIMS];
 	uint32_t seen; /* bit per parameter that has one value */
 };
 
@@ -151,14 +155,38 @@ static void list_param(struct req *r, enum param p, struct slice name, struct sl
 		r->n_grtm = n;
 		r->has |= HAS_GRTM;
 		break;
-	case P_RIDS:
-		r->rids = v;
-		r->n_rids = n;
-		r->has |= HAS_ROLES;
-		break;
-	case P_TIDS: r->has |= HAS_TOKEN_IDS; break;
-	default: r->has |= HAS_LOCAL_TOKENS; break;
+	default: break;
 	}
+}
+
+/* Role, token and local token identifiers: the field may come again (TS-0009 table 6.2.2.2-1), and its values join the others. */
+static void claim(struct scan *s, enum param p, struct slice raw)
+{
+	struct req *r = s->r;
+	const struct { uint32_t has; const struct slice **v; size_t *n; } to[CLAIMS] = {
+		{ HAS_ROLES, &r->rids, &r->n_rids }, { HAS_TOKEN_IDS, &r->tids, &r->n_tids }, { HAS_LOCAL_TOKENS, &r->ltids, &r->n_ltids },
+	};
+	size_t k = (size_t)p - P_RIDS, n, old = *to[k].n;
+	const struct slice *v = split(r, raw, &n);
+	struct slice *all = s->claim[k];
+
+	r->has |= to[k].has;
+	if (!n)
+		return;
+	if (old + n > s->room[k]) {
+		s->room[k] = 2 * (old + n);
+		if (!(all = arena_array(&r->arena, s->room[k], sizeof(*all)))) {
+			map_bad(r, "too long", S("request target"));
+			s->room[k] = old;
+			return;
+		}
+		if (old)
+			memcpy(all, s->claim[k], old * sizeof(*all));
+		s->claim[k] = all;
+	}
+	memcpy(all + old, v, n * sizeof(*all));
+	*to[k].v = all;
+	*to[k].n = old + n;
 }
 
 static void single_param(struct req *r, enum param p, struct slice name, struct slice v)
@@ -182,14 +210,17 @@ static void single_param(struct req *r, enum param p, struct slice name, struct 
 		r->has |= HAS_DA;
 		break;
 	case P_ASI:
-		truth(r, name, v);
+		r->asi = truth(r, name, v);
 		r->has |= HAS_ASI;
 		break;
 	case P_AURI:
-		truth(r, name, v);
+		r->auri = truth(r, name, v);
 		r->has |= HAS_AURI;
 		break;
-	case P_TQI: r->has |= truth(r, name, v) ? HAS_TQI : 0; break;
+	case P_TQI:
+		r->tqi = truth(r, name, v);
+		r->has |= HAS_TQI;
+		break;
 	default: r->has |= truth(r, name, v) ? HAS_SQI : 0; break;
 	}
 }
@@ -198,10 +229,14 @@ static void parameter(struct scan *s, enum param p, struct slice name, struct sl
 {
 	struct slice v;
 
+	if (p == P_RIDS || p == P_TIDS || p == P_LTIDS) {
+		claim(s, p, raw);
+		return;
+	}
 	if (s->seen & 1u << p)
 		map_bad(s->r, "query field stands twice", name);
 	s->seen |= 1u << p;
-	if (p == P_ATRL || p == P_GRTM || p == P_RIDS || p == P_TIDS || p == P_LTIDS) {
+	if (p == P_ATRL || p == P_GRTM) {
 		list_param(s->r, p, name, raw);
 		return;
 	}

@@ -16,7 +16,7 @@ struct sending {
 	struct http_call call;
 	struct send *send;
 	struct sender *s;
-	struct buf url, body, type, ec, rtu;
+	struct buf url, body, type, ec, rtu, tokens, signatures;
 	struct http_header headers[16];
 	size_t n_headers;
 };
@@ -63,6 +63,8 @@ static void sent(struct http_call *call, const struct http_answer *answer)
 		http_map_answer(&rsp, &a, name, v);
 	}
 	rsp.pc = content_of(&a, &json, answer->type, answer->body);
+	if (rsp.rsc >= 4000 && rsp.pc.n && (rsp.tqf = http_map_tqf_read(rsp.pc)).n)
+		rsp.pc = (struct slice){ NULL, 0 };
 	s->done(s, &rsp);
 	buf_free(&json);
 	arena_reset(&a);
@@ -71,6 +73,8 @@ static void sent(struct http_call *call, const struct http_answer *answer)
 	buf_free(&g->type);
 	buf_free(&g->ec);
 	buf_free(&g->rtu);
+	buf_free(&g->tokens);
+	buf_free(&g->signatures);
 	free(g);
 }
 
@@ -132,6 +136,8 @@ static void headers_of(struct sending *g, const struct send *s)
 
 	buf_init(&g->ec, 32);
 	buf_init(&g->rtu, 65536);
+	buf_init(&g->tokens, 1 << 20);
+	buf_init(&g->signatures, 1 << 20);
 	header(g, "X-M2M-Origin", s->fr);
 	header(g, "X-M2M-RI", s->rqi);
 	header(g, "X-M2M-RVI", s->rvi);
@@ -158,6 +164,12 @@ static void headers_of(struct sending *g, const struct send *s)
 	}
 	if (r->has & HAS_RTU)
 		header(g, "X-M2M-RTU", g->rtu.n ? buf_view(&g->rtu) : S(""));
+	if (r->has & HAS_TOKENS)
+		http_map_joined(&g->tokens, r->tkns, r->n_tkns);
+	if (r->has & HAS_AUS)
+		http_map_joined(&g->signatures, r->aus, r->n_aus);
+	header(g, "Authorization", buf_view(&g->tokens));
+	header(g, "X-M2M-AS", buf_view(&g->signatures));
 }
 
 static void send_http(void *ctx, struct send *s)
