@@ -32,7 +32,7 @@ struct issuer {
 	const struct slice *das; size_t n_das;         /* addresses of its Dynamic Authorization System, in order of preference */
 	const struct slice *domains; size_t n_domains; /* FQDNs of the Token-IDs and Role-IDs it may give, lower case */
 	const struct slice *delegates; size_t n_delegates; /* canonical ids: as a DAS it may hand over what these have issued */
-	bool roles;              /* an Authorization Authority: its <role> resources and the roles in its tokens count */
+	bool roles;              /* an Authorization Authority: <role> resources that name it as issuer count */
 	const struct slice *repositories; size_t n_repositories; /* addresses at other CSEs below which its <role> and <token> are */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oneM2M tokens (TS-0003 7.3.2.4 to 7.3.2.6; authorization.md 4): claims, their checks, and what a token permits.
  *
- * The way of a token: token_open finds the issuer by what the outside says (`kid`, and which issuer's keys have it), lets jose verify
- * and decrypt with that issuer's keys and algorithms, reads the claims, and holds them against what the issuer may say at all. That
+ * The way of a token: token_open finds the keys that its `kid` may mean, lets jose verify and decrypt with an issuer's keys and
+ * algorithms, reads the claims, and holds them against what that issuer may say at all. That
  * result depends on the token alone, so it can be kept (core/rights/token_cache.h). token_check then holds it against one request:
  * holder, time, audience. All of it is pure but for the cryptography behind key handles.
  *
@@ -65,6 +65,8 @@ REEVE_MUST_CHECK enum reeve_rc token_claims_read(struct arena *a, const struct i
 /* The same from oneM2M short names, as they stand in a <token> resource: the object at i. Members may be missing: p == NULL, times 0. */
 REEVE_MUST_CHECK enum reeve_rc token_claims_from_resource(struct arena *a, const struct ident_home *home, const struct json *j, uint32_t i,
 							  struct token_claims *out, struct slice *why);
+/* Short name of the first attribute in which a plaintext copy says something else than the token; NULL: it agrees as far as it goes. */
+const char *token_claims_differ(struct arena *a, const struct token_claims *copy, const struct token_claims *c);
 /* As the payload of a JWT, and as members of a resource without braces (without tkid and tkob). */
 void token_claims_write_jwt(struct buf *b, const struct token_claims *c);
 void token_claims_write_resource(struct buf *b, const struct token_claims *c);

@@ -3,7 +3,7 @@
  *
  * Found by the SHA-256 of their text, by Token-ID, by Local-Token-ID, and those a DAS delivered for a request (direct) by their holder.
  * An entry never changes; who uses it holds a reference, so nothing is locked while it is used or verified. Bounded in entries and
- * bytes; what is expired goes first, then what was used longest ago. Any thread. */
+ * bytes; when it is full, what has expired goes first, then what was used longest ago. Any thread. */
 #ifndef REEVE_CORE_RIGHTS_TOKEN_CACHE_H
 #define REEVE_CORE_RIGHTS_TOKEN_CACHE_H
 
