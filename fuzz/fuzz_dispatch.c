@@ -163,7 +163,7 @@ static void begin(void)
 	cfg.limits.response = 1 << 20;
 	cfg.limits.request_memory = 1 << 20;
 	cfg.limits.discovery_visits = 10000;
-	if (core_start(&cfg, &core, why) != RC_OK) {
+	if (core_start(&cfg, &core, why) != RC_OK || core_begin(core, why) != RC_OK) {
 		fprintf(stderr, "%s\n", why);
 		abort();
 	}

@@ -17,6 +17,7 @@
 #include "core/hub.h"
 #include "core/notify.h"
 #include "core/own.h"
+#include "core/pending.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -313,7 +314,6 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 		if ((rc = loop_start(&c->loops[i])) != RC_OK)
 			goto failed;
 	audit_process(c, "start");
-	atomic_store(&c->ready, true);
 	*out = c;
 	return RC_OK;
 failed:
@@ -325,6 +325,19 @@ failed:
 		core_look_end(c);
 	}
 	return rc;
+}
+
+enum reeve_rc core_begin(struct core *c, char why[256])
+{
+	enum reeve_rc rc = pending_resume(c);
+
+	if (rc != RC_OK) {
+		snprintf(why, 256, "what was acknowledged before the restart cannot be taken up: %s (%s)", rc_name(rc), st_why(c->store));
+		return rc;
+	}
+	notifier_begin(c->notifier);
+	atomic_store(&c->ready, true);
+	return RC_OK;
 }
 
 struct stop_msg { struct loop_msg msg; struct core *c; uv_sem_t done; };
@@ -419,8 +432,7 @@ void core_add_transport(struct core *c, const struct transport *t)
 	if (n == CORE_TRANSPORTS)
 		return;
 	c->transports[n] = *t;
-	atomic_store(&c->n_transports, n + 1); /* the hub may be looking already */
-	notifier_wake(c->notifier);            /* what a crash left in the outbox can be sent now */
+	atomic_store(&c->n_transports, n + 1);
 }
 
 const struct transport *core_transport(const struct core *c, struct slice url)

@@ -88,6 +88,9 @@ struct core {
 
 /* Open the store, create or refresh <CSEBase> and its policy, start loops and writer. `why` tells what to change. */
 REEVE_MUST_CHECK enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[256]);
+/* Once, when the transports are there and before the first listener is: what a former run left is taken up (notifications that were not
+ * delivered, requests that were acknowledged), and the CSE is ready. */
+REEVE_MUST_CHECK enum reeve_rc core_begin(struct core *c, char why[256]);
 /* Finish what is acknowledged, then stop everything. */
 void core_stop(struct core *c);
 
@@ -107,7 +110,7 @@ void core_resume(struct core *c, struct req *r);
 /* Run one request of the CSE itself (From = CSE-ID, no access decision), e.g. to update a <request>. done on `home` as for any request. */
 void core_submit_internal(struct core *c, struct req *r);
 
-/* Before the first request. What the outbox holds from a former run is sent from then on. */
+/* Between core_start and core_begin. */
 void core_add_transport(struct core *c, const struct transport *t);
 const struct transport *core_transport(const struct core *c, struct slice url);
 

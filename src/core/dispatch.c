@@ -10,6 +10,7 @@
 #include "core/hub.h"
 #include "core/ipe.h"
 #include "core/notify.h"
+#include "core/pending.h"
 #include "core/polling.h"
 #include "core/rights/claims.h"
 #include "core/rights/rights.h"
@@ -146,31 +147,15 @@ static void arrive(struct loop *l, struct loop_msg *m)
 	r->done(r);
 }
 
-static enum reeve_rc run_finish(struct write_job *j, struct exec *x)
-{
-	struct req *r = ((struct req_work *)j)->r;
-	return nonblocking_wanted(x, r) ? nonblocking_finish(x, r) : RC_OK;
-}
-
-static void finished(struct write_job *j, enum reeve_rc rc)
-{
-	struct req *r = ((struct req_work *)j)->r;
-	(void)rc; /* the <request> then stays PENDING until it expires: the failed commit is logged */
-	answer_here(r->work->core, r);
-}
-
 void answer(struct core *c, struct req *r)
 {
 	if (!r->rsc)
 		req_refuse(r, 5000, "the request ended without an answer");
 	if (r->rsc >= 4000)
 		buf_clear(&r->out);
-	if (r->work && r->work->has_request) {
-		/* refused before the writer, or a Notify: its <request> is still open */
-		r->work->has_request = false;
-		r->work->job = (struct write_job){ .run = run_finish, .done = finished, .home = r->home };
-		if (writer_submit(c->writer, &r->work->job) == RC_OK)
-			return;
+	if (r->work && r->work->pending) { /* refused before the writer, or a Notify */
+		pending_answer(c, r);
+		return;
 	}
 	hub_leave(c, r);
 	count(c, r);
@@ -201,7 +186,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 	r->cnot = 0;
 	buf_clear(&r->out);
 	r->work->rights.waits = NULL;
-	if (r->work->has_request && !nonblocking_wanted(&mine, r))
+	if (r->work->pending && !pending_wanted(&mine, r))
 		return RC_OK; /* cancelled */
 	rc = check_originator(&mine, r);
 	if (rc == RC_OK)
@@ -212,7 +197,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 		rc = req_refuse(r, 5001, "this operation is not possible here");
 	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
-	return r->work->has_request ? nonblocking_finish(&mine, r) : RC_OK;
+	return r->work->pending ? pending_finish(&mine, r) : RC_OK;
 }
 
 static void wrote(struct write_job *j, enum reeve_rc rc)
@@ -229,11 +214,11 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 		buf_clear(&r->out);
 		req_refuse(r, 5000, "nothing was changed: the store could not be written (%s: %s)", rc_name(rc), st_why(c->store));
 	}
-	if (rc != RC_OK && r->work->has_request) { /* its <request> was taken back along with it, or could not hold the result */
+	if (rc != RC_OK && r->work->pending) { /* its result was taken back along with it, or there was no room for it */
 		answer(c, r);
 		return;
 	}
-	r->work->has_request = false;
+	r->work->pending = 0;
 	if (!r->rsc)
 		r->rsc = 5000;
 	answer_here(c, r);
@@ -246,6 +231,10 @@ void submit_write(struct core *c, struct req *r)
 	w->job = (struct write_job){ .run = run_write, .done = wrote, .home = r->home };
 	if (writer_submit(c->writer, &w->job) == RC_OK)
 		return;
+	if (w->pending) { /* acknowledged, so it cannot be told to try again */
+		hub_again(c, r, clock_wall() + QUEUE_PAUSE, submit_write);
+		return;
+	}
 	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
 	answer(c, r);
 }
@@ -369,15 +358,15 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		check_content(x->core, r);
 	if (r->rt == RT_NONBLOCK_SYNC && !x->core->cfg->nonblocking)
 		return req_refuse(r, 5206, "<request> is not supported here: rt 2 (nonBlockingRequestAsynch) or 3 (blockingRequest)");
-	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->has_request && !r->work->detached)
+	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->pending)
 		return to_background(x, r);
 	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");
 	if (r->work->oet > x->now)
 		return RC_LIMIT;
-	if (r->work->has_request && r->op == OP_RETRIEVE && r->fc.fu == 3)
+	if (r->work->pending && r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return RC_AGAIN;
-	if (r->work->has_request && r->op != OP_NOTIFY)
+	if (r->work->pending && r->op != OP_NOTIFY)
 		return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY)
 		return exec_request(x, r);
@@ -402,7 +391,7 @@ void core_submit(struct core *c, struct req *r)
 	}
 	if (st_renew(l->reader) != RC_OK) {
 		req_refuse(r, 5000, "the store could not be read: %s", st_why(c->store));
-		answer_here(c, r);
+		answer(c, r);
 		return;
 	}
 	if (r->work->resumed)
@@ -429,7 +418,7 @@ void core_submit(struct core *c, struct req *r)
 	default:
 		if (!r->rsc)
 			req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
-		if (r->work->resumed || r->work->has_request)
+		if (r->work->resumed || r->work->pending)
 			answer(c, r);
 		else
 			answer_here(c, r);

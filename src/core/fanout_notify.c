@@ -151,7 +151,7 @@ static void part_entered(struct req *n);
 static void enter_part(struct round *d)
 {
 	d->more = d->entering;
-	if (d->entering || !d->r->work->has_request || !sum_up(&d->top))
+	if (d->entering || !d->r->work->request.n || !sum_up(&d->top))
 		return;
 	d->entering = nonblocking_partial(d->core, d->r, buf_view(&d->copy->out), part_entered, d);
 	d->out += d->entering;

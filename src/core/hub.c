@@ -48,6 +48,13 @@ bool hub_enter(struct core *c, struct req *r)
 	return true;
 }
 
+void hub_keep(struct core *c, struct req *r)
+{
+	if (!r->work->parked)
+		atomic_fetch_add(&c->hub->parked, 1);
+	r->work->parked = true;
+}
+
 static bool enter(struct core *c, struct req *r)
 {
 	if (hub_enter(c, r))
@@ -93,6 +100,13 @@ static void set_alarm(struct loop *l, struct loop_msg *m)
 	(void)l;
 	r->work->alarm = (struct alarm){ .fn = rang };
 	alarm_set(&r->work->core->hub->alarms, &r->work->alarm, r->work->wake_at);
+}
+
+void hub_again(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r))
+{
+	r->work->then = then;
+	r->work->alarm = (struct alarm){ .fn = rang };
+	alarm_set(&c->hub->alarms, &r->work->alarm, when);
 }
 
 void hub_run_at(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r))

@@ -13,8 +13,12 @@ void hub_free(struct hub *h);
 /* Run `then` for r on the hub, as soon as it gets there or at a time. Refuses r (5000) over limits.parked. */
 void hub_run(struct core *c, struct req *r, void (*then)(struct core *c, struct req *r));
 void hub_run_at(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
-/* r waits on the hub, where it is already. False: refused (5000), over limits.parked. */
+/* r counts as waiting from now on. Any thread. False: refused (5000), over limits.parked. */
 bool hub_enter(struct core *c, struct req *r);
+/* The same for what was acknowledged before, and cannot be refused any more. */
+void hub_keep(struct core *c, struct req *r);
+/* As hub_run_at, for r that is on the hub and counts as waiting. */
+void hub_again(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
 /* r is answered: it does not count as waiting any more. Any thread. */
 void hub_leave(struct core *c, struct req *r);
 

@@ -133,7 +133,7 @@ void ipe_ask(struct core *c, struct req *r)
 	struct exec x;
 
 	if (a && hub_snapshot_begin(c, &x)) {
-		r->work->awaited = !r->work->has_request; /* then the loop has had a look before */
+		r->work->awaited = !r->work->pending; /* then the loop has had a look before */
 		rc = look(&x, r);
 		if (rc == RC_AGAIN)
 			rc = compose(&x, r, a);

@@ -1,71 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Non-blocking requests (TS-0004 7.3.2.2, 7.3.2.5, 7.4.12): <request>, acknowledgement, and the work behind it.
  *
- * The request that asked is answered as soon as its <request> is committed (at once, when the operator wants no <request>); a
- * copy does the work on the hub and in the writer. A change and its result in the <request> are one transaction, so a <request>
- * that still says PENDING can always be cancelled by deleting it. */
+ * The request that asked is answered as soon as its <request> is committed, or, when the operator wants no <request>, at least the
+ * request itself (pending.h); a copy does the work on the hub and in the writer. A change and its result in the <request> are one
+ * transaction, so a <request> that still says PENDING can always be cancelled by deleting it. */
 #include <stdlib.h>
 
 #include "core/hub.h"
-#include "core/outbound.h"
 #include "core/own.h"
 #include "core/rights/claims.h"
+#include "core/pending.h"
 #include "core/types.h"
 #include "core/work.h"
 
 enum { COMPLETED = 1, PARTIALLY_COMPLETED = 5 }; /* m2m:requestStatus */
-
-/* --- results to whom they are due (rt 2) --- */
-
-struct result {
-	struct outbound out;
-	struct req *n;
-	size_t next;
-	struct slice pc;
-};
-
-static void send_next(struct result *s);
-
-static void sent(struct outbound *o, const struct rsp *rsp)
-{
-	(void)rsp;
-	send_next(o->owner);
-}
-
-static void send_next(struct result *s)
-{
-	struct req *n = s->n;
-	bool named = n->has & HAS_RTU;
-
-	if (s->next >= (named ? n->n_rtu : 1)) {
-		own_drop(n->work->core, n);
-		return;
-	}
-	s->out = (struct outbound){
-		.target = named ? n->rtu[s->next] : n->fr, .pc = s->pc, .op = OP_NOTIFY, .done = sent, .owner = s };
-	s->next++;
-	outbound_send(n->work->core, &s->out);
-}
-
-static void worked(struct req *n)
-{
-	struct result *s = arena_zalloc(&n->arena, sizeof(*s));
-	struct buf b;
-
-	buf_init(&b, n->work->core->cfg->limits.response + 4096);
-	buf_lit(&b, "{\"m2m:rsp\":{");
-	rsp_primitive(&b, n);
-	buf_lit(&b, "}}");
-	if (s && !b.failed)
-		s->pc = arena_dup(&n->arena, buf_view(&b));
-	buf_free(&b);
-	if (n->rt != RT_NONBLOCK_ASYNC || !s || !s->pc.p || n->work->cancelled) {
-		own_drop(n->work->core, n);
-		return;
-	}
-	s->n = n;
-	send_next(s);
-}
 
 /* --- <request> --- */
 
@@ -158,16 +106,13 @@ static void request_attributes(struct buf *b, const struct req *r, struct slice 
 	buf_lit(b, "}");
 }
 
-static enum reeve_rc accept_request(struct write_job *j, struct exec *x)
+static enum reeve_rc make_request(struct exec *x, struct req *r, struct res *req)
 {
-	struct req *r = ((struct req_work *)j)->r;
-	struct req_work *bg = r->work->background->work;
-	struct res base, acp, req;
+	struct res base, acp;
 	struct res_new nw = { .creator = x->core->home.abs };
 	struct buf b;
 	enum reeve_rc rc;
 
-	buf_clear(&r->out);
 	nw.h = (struct rec_head){ .ty = 17, .flags = REC_ACPI, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
 	nw.h.ct = nw.h.lt = x->now - x->now % USEC_S;
 	nw.h.et = lifetime(x, r);
@@ -183,22 +128,42 @@ static enum reeve_rc accept_request(struct write_job *j, struct exec *x)
 	nw.attrs = buf_view(&b);
 	rc = b.failed ? RC_NOMEM : tree_get(x->tx, base.key, &base);
 	if (rc == RC_OK)
-		rc = insert(x, &base, &nw, &req);
+		rc = insert(x, &base, &nw, req);
 	buf_free(&b);
-	if (rc != RC_OK)
-		return rc;
-	bg->request = req.key;
-	bg->has_request = true;
-	buf_lit(&r->out, "{\"m2m:uri\":\"");
-	rc = tree_path(x->tx, &req, &r->out);
-	buf_lit(&r->out, "\"}");
 	return rc;
 }
 
-static void begin_work(struct core *c, struct req *n)
+/* --- the acknowledgement --- */
+
+static enum reeve_rc run_accept(struct write_job *j, struct exec *x)
 {
-	core_submit(c, n);
+	struct req *r = ((struct req_work *)j)->r;
+	struct req_work *bg = r->work->background->work;
+	struct res req;
+	enum reeve_rc rc;
+
+	buf_clear(&r->out);
+	if (x->core->cfg->nonblocking) {
+		if ((rc = make_request(x, r, &req)) != RC_OK)
+			return rc;
+		bg->request = req.key;
+		bg->pending = req.key.n;
+		buf_lit(&r->out, "{\"m2m:uri\":\"");
+		rc = tree_path(x->tx, &req, &r->out);
+		buf_lit(&r->out, "\"}");
+		if (rc != RC_OK)
+			return rc;
+	} else {
+		bg->pending = x->seq->next++;
+	}
+	return pending_put(x, bg->pending, r);
 }
+
+void nonblocking_work(struct core *c, struct req *n) { core_submit(c, n); }
+
+static void worked(struct req *n) { own_drop(n->work->core, n); }
+
+void nonblocking_adopt(struct req *n) { n->done = worked; }
 
 static void accepted(struct write_job *j, enum reeve_rc rc)
 {
@@ -212,10 +177,11 @@ static void accepted(struct write_job *j, enum reeve_rc rc)
 		return;
 	}
 	r->rsc = r->rt == RT_NONBLOCK_SYNC ? 1001 : 1002;
-	hub_run(c, bg, begin_work);
+	hub_run(c, bg, nonblocking_work);
 	answer_here(c, r);
 }
 
+/* From here on nothing but the store can hinder the work: what is acknowledged is done. */
 void nonblocking_begin(struct core *c, struct req *r)
 {
 	struct req *bg = own_copy(c, r);
@@ -225,31 +191,20 @@ void nonblocking_begin(struct core *c, struct req *r)
 		answer(c, r);
 		return;
 	}
-	bg->done = worked;
-	if (!c->cfg->nonblocking) { /* rt 2: acknowledged, without an address */
-		bg->work->detached = true;
-		r->rsc = 1002;
-		hub_run(c, bg, begin_work);
-		answer_here(c, r);
-		return;
-	}
+	nonblocking_adopt(bg);
 	r->work->background = bg;
-	r->work->job = (struct write_job){ .run = accept_request, .done = accepted, .home = r->home };
-	if (writer_submit(c->writer, &r->work->job) == RC_OK)
+	r->work->job = (struct write_job){ .run = run_accept, .done = accepted, .home = r->home };
+	if (!hub_enter(c, bg))
+		req_refuse(r, bg->rsc, "%.*s", SF(bg->dbg));
+	else if (writer_submit(c->writer, &r->work->job) == RC_OK)
 		return;
+	else
+		req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
 	own_drop(c, bg);
-	req_refuse(r, 5000, "too many changes are waiting (limits.write_queue); try again later");
 	answer(c, r);
 }
 
-bool nonblocking_wanted(struct exec *x, struct req *r)
-{
-	struct res req;
-	bool there = tree_get(x->tx, r->work->request, &req) == RC_OK && tree_alive(x->tx, &req, x->now);
-
-	r->work->cancelled = !there;
-	return there;
-}
+/* --- the result --- */
 
 /* The attributes of the <request> that stay, and behind them the status and the response r has. */
 static void with_result(struct buf *b, const struct json *j, const struct req *r, int status)
@@ -313,7 +268,7 @@ out:
 	return rc;
 }
 
-enum reeve_rc nonblocking_finish(struct exec *x, struct req *r) { return enter_result(x, r, COMPLETED); }
+enum reeve_rc nonblocking_enter(struct exec *x, struct req *r) { return enter_result(x, r, COMPLETED); }
 
 /* --- a part of the result --- */
 
@@ -349,13 +304,16 @@ bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, 
 
 /* --- hooks --- */
 
-/* The policy made with a <request> goes with it. It has the ordinal before; what acpi says now does not matter, for the
+/* The work goes with a <request>, and the policy made with it. That has the ordinal before; what acpi says now does not matter, for the
  * Originator may have pointed that anywhere. */
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
 	struct res acp;
-	enum reeve_rc rc = tree_get(x->tx, (struct res_key){ res->key.parent, res->key.n - 1 }, &acp);
+	enum reeve_rc rc = pending_drop(x, res->key.n);
 
+	if (rc != RC_OK)
+		return rc;
+	rc = tree_get(x->tx, (struct res_key){ res->key.parent, res->key.n - 1 }, &acp);
 	if (rc != RC_OK || acp.h.ty != 1 || !slice_eq(acp.creator, x->core->home.abs))
 		return rc == RC_NOTFOUND ? RC_OK : rc;
 	return exec_delete(x, &acp, true);

@@ -294,7 +294,7 @@ void notifier_pump(struct notifier *n)
 {
 	struct exec x;
 
-	if (n->stopped)
+	if (n->stopped || !atomic_load(&n->begun))
 		return;
 	n->pump_again = true;
 	if (n->pumping)
@@ -321,6 +321,12 @@ void notifier_wake(struct notifier *n)
 {
 	if (n)
 		uv_async_send(&n->wake);
+}
+
+void notifier_begin(struct notifier *n)
+{
+	atomic_store(&n->begun, true);
+	notifier_wake(n);
 }
 
 /* --- life --- */

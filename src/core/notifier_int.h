@@ -102,6 +102,7 @@ struct notifier {
 	struct loop *hub;
 	struct st_tx *reader;         /* its own: sends may be begun while the core has a snapshot open */
 	uv_async_t wake;
+	_Atomic bool begun;           /* there are transports */
 	struct alarms alarms;
 	struct alarm again;           /* something could not be done now */
 	struct sub_cache *cache;

@@ -128,6 +128,8 @@ static bool add_content(struct exec *x, struct feed *f, const struct item *i, st
 
 static bool compose(struct exec *x, const struct unit *u, struct buf *b)
 {
+	if (u->items.first->kind == OB_RESULT)
+		return add_content(x, u->feed, u->items.first, b) && !b->failed;
 	if (!u->aggregated) {
 		buf_lit(b, "{\"m2m:sgn\":");
 		if (!add_content(x, u->feed, u->items.first, b))

@@ -66,6 +66,8 @@ REEVE_MUST_CHECK enum reeve_rc notify_notice(struct exec *x, const struct res *s
 /* The notifier on the hub. */
 struct notifier;
 REEVE_MUST_CHECK enum reeve_rc notifier_new(struct core *c, struct loop *hub, struct notifier **out);
+/* The transports are there: what is in the outbox is read from now on. */
+void notifier_begin(struct notifier *n);
 /* New entries were committed. Any thread. */
 void notifier_wake(struct notifier *n);
 /* The AE `key` can be reached elsewhere from this transaction on: what could not be delivered to it is tried again then, without

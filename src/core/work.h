@@ -35,12 +35,10 @@ struct req_work {
 	usec wake_at;
 	void (*then)(struct core *c, struct req *r);
 	bool parked;              /* counts against limits.parked */
-	/* non-blocking: the <request> this operation belongs to */
-	struct res_key request;
-	bool has_request;
+	/* non-blocking (pending.h) */
 	struct req *background;   /* of the request that asked: the copy that does the work */
-	bool detached;            /* such a copy, without a <request> */
-	bool cancelled;           /* the <request> was deleted meanwhile */
+	uint64_t pending;         /* such a copy: its key in ST_PENDING until it has a result; 0 */
+	struct res_key request;   /* its <request>; n == 0: there is none */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool preluded;            /* notify_prelude let it pass */
@@ -72,17 +70,19 @@ enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *pare
 
 /* Non-blocking requests (nonblocking.c): make <request>, acknowledge, run the operation later. Runs on the loop of r. */
 void nonblocking_begin(struct core *c, struct req *r);
-/* In the writer, at the end of an operation that has a <request>: write the result into it. */
-enum reeve_rc nonblocking_finish(struct exec *x, struct req *r);
+/* Writer: the answer r has goes into its <request>. */
+enum reeve_rc nonblocking_enter(struct exec *x, struct req *r);
+/* n is a copy that does the work: it is dropped when it has its result. */
+void nonblocking_adopt(struct req *n);
+/* Begin its work, on the hub. */
+void nonblocking_work(struct core *c, struct req *n);
 /* Enter a part of the result ({"m2m:agr":...}) into the <request> of r. done(n), with n->owner, on the hub when that is written; it
  * calls own_drop(n). False: it could not be begun, and done is not called. */
 bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, void (*done)(struct req *n), void *owner);
-/* True while the <request> of r is still there (it may have been deleted to cancel the operation). */
-bool nonblocking_wanted(struct exec *x, struct req *r);
 
-/* Send r back to its binding, from any thread. An operation with a <request> enters its result there first. */
+/* Send r back to its binding, from any thread. What was acknowledged before has its result entered first (pending.h). */
 void answer(struct core *c, struct req *r);
-/* The same when already on the loop of r and without a <request>. */
+/* The same when already on the loop of r and with nothing to enter. */
 void answer_here(struct core *c, struct req *r);
 /* Hand r to the writer. */
 void submit_write(struct core *c, struct req *r);

@@ -100,7 +100,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		return EXIT_UNREACHABLE;
 	}
 	http_sender_register(core);
-	if (http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
+	if (core_begin(core, why) != RC_OK || http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		core_stop(core);
 		return EXIT_UNREACHABLE;

@@ -25,7 +25,7 @@ struct mark {
 };
 static const uint32_t MARK_ORDER = 0x01020304;
 
-static const char *const table_names[ST_TABLES] = { "meta", "res", "name", "type", "label", "due", "outbox", "trash" };
+static const char *const table_names[ST_TABLES] = { "meta", "res", "name", "type", "label", "due", "outbox", "trash", "pending" };
 
 enum reeve_rc st_fail(struct store *s, const char *what, int err)
 {
@@ -149,6 +149,8 @@ static int open_tables(struct store *s, struct generation *g)
 
 	for (int t = 0; !rc && t < ST_TABLES; t++) {
 		rc = mdb_dbi_open(txn, table_names[t], s->o.read_only ? 0 : MDB_CREATE, &g->dbi[t]);
+		if (rc == MDB_NOTFOUND && t != ST_META)
+			rc = MDB_INCOMPATIBLE; /* an older program did not have that table yet */
 		if (rc) {
 			mdb_txn_abort(txn);
 			return rc;
@@ -232,9 +234,10 @@ static enum reeve_rc open_first(struct store *s, char why[256])
 	if (err) {
 		snprintf(why, 256, "%s: %s", s->path,
 			 err == MDB_NOTFOUND || (s->o.read_only && err == ENOENT) ? "there is no store yet" :
-			 err == MDB_INVALID ? "data.mdb is no store" : mdb_strerror(err));
+			 err == MDB_INVALID ? "data.mdb is no store" :
+			 err == MDB_INCOMPATIBLE ? "an older program wrote the store; start the CSE on it once" : mdb_strerror(err));
 		rc = st_fail(s, "open", err);
-		return err == MDB_VERSION_MISMATCH ? RC_VERSION : rc;
+		return err == MDB_VERSION_MISMATCH || err == MDB_INCOMPATIBLE ? RC_VERSION : rc;
 	}
 	rc = check_mark(s, g, why);
 	if (rc != RC_OK) {

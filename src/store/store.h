@@ -22,6 +22,7 @@ enum st_table {
 	ST_DUE,     /* time, ordinal -> key of the resource to look at */
 	ST_OUTBOX,  /* sequence, key of the subscription -> notification to be sent (core/outbox.h) */
 	ST_TRASH,   /* ordinal -> subtree root whose descendants are still to be removed */
+	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_TABLES
 };
 

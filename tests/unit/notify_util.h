@@ -101,6 +101,10 @@ static inline void cse_start(struct cse *t)
 		fail();
 	}
 	core_add_transport(t->core, &tr);
+	if (core_begin(t->core, why) != RC_OK) {
+		print_error("%s\n", why);
+		fail();
+	}
 }
 
 static inline void cse_forget_sent(struct cse *t)
