@@ -36,11 +36,11 @@ static enum reeve_rc private_file(const struct stat *st, size_t max, const char 
 
 static enum reeve_rc read_all(int fd, size_t n, const char *path, struct buf *out, char *why)
 {
-	char *p = buf_room(out, n);
+	char *p = n ? buf_room(out, n) : NULL;
 	size_t got = 0;
 	ssize_t r = 1;
 
-	if (!p)
+	if (n && !p)
 		return key_why(why, RC_NOMEM, "%s: out of memory", path);
 	while (got < n && r > 0) {
 		r = read(fd, p + got, n - got);
