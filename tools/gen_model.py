@@ -47,6 +47,8 @@ LISTS = {  # element type, least, most (0: any number)
 }
 # "(L)" in TS-0001 beside a type that TS-0004 gives no list form is one value, but for these.
 REPEATED = {'m2m:mgmtLinkRef'}
+# Attributes whose type in the tables is not what the text means: filterUsage is one member of m2m:filterCriteria (the type's hook checks it).
+ATTRIBUTE_TYPES = {('authorizationDecision', 'fu'): 'xs:anyType'}
 # Members without a short name in the standard's tables.
 MISSING_SN = {('m2m:aggregatedRequest', 'request'): 'req', ('m2m:dynAuthRelMapResponse', 'signature'): 'signature'}
 OPS = ['C', 'R', 'U', 'D', 'N']
@@ -149,6 +151,7 @@ def attribute(types, owner, a):
     """One row of an attribute table as a record; None for rows without a name on the wire."""
     if not a['sn']:
         return None
+    a = dict(a, type=ATTRIBUTE_TYPES.get((owner['name'], a['sn']), a['type']))
     types.resolve(a['type'])
     t, card = types.done[a['type']], a.get('card', '0..1')
     many = not t.get('list') and (card.endswith('..n') or ('(L)' in card and a['type'] in REPEATED))

@@ -49,4 +49,13 @@ struct pdp_trace {
 bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,
 		const struct pdp_trace *trace, size_t *which, unsigned *index);
 
+/* Facts that could not be had, besides an address, position or country that the facts themselves say is not known. */
+struct pdp_unknown {
+	bool child, target;
+	const struct slice *roles; size_t n_roles; /* that the Originator may have */
+};
+/* After a denial: is there a rule that would permit if what is unknown were as the rule wants it? */
+bool pdp_undecided(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,
+		   const struct pdp_unknown *u);
+
 #endif

@@ -202,3 +202,11 @@ struct slice policy_rule_text(const struct policy *p, enum policy_part part, uns
 {
 	return index < p->part[part].n ? p->part[part].rule[index].text : (struct slice){ NULL, 0 };
 }
+
+bool policy_unreadable(const struct policy *p, enum policy_part part)
+{
+	for (uint32_t i = 0; i < p->part[part].n; i++)
+		if (p->part[part].rule[i].unreadable)
+			return true;
+	return false;
+}

@@ -31,6 +31,8 @@ REEVE_MUST_CHECK enum reeve_rc policy_compile(const struct policy_options *o, st
 void policy_free(struct policy *p);
 struct slice policy_name(const struct policy *p);
 size_t policy_rules(const struct policy *p, enum policy_part part);
+/* Is there a rule that this program cannot read? It matches nothing (AUTHZ-062). */
+bool policy_unreadable(const struct policy *p, enum policy_part part);
 /* JSON text of rule `index`, as stored. */
 struct slice policy_rule_text(const struct policy *p, enum policy_part part, unsigned index);
 

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The access decision at the Hosting CSE: which rules govern a target (TS-0001 9.6.1.3.2; authorization.md 2.9), what is known
  * about the request, and the word of the PDP. */
+#include "core/access.h"
 #include "core/audited.h"
-#include "core/rights/rights.h"
 #include "core/types.h"
 #include "core/work.h"
 
 #include "authz/decisions.h"
 #include "codec/text.h"
 
-enum { POLICIES_MOST = 64 }; /* linked policies looked at for one decision; further links grant nothing */
-
-struct governing {
-	const struct policy *p[POLICIES_MOST];
-	size_t n;
-	enum policy_part part;
-	bool default_policy;   /* only the creating Originator */
-	struct slice creator;
-	const char *ground;
-};
-
-/* Members of a group as canonical ids, for the compiler of policies (AUTHZ-073 to 077). */
-static enum reeve_rc members(void *ctx, struct slice id, struct arena *a, struct slice **ids, size_t *n)
+enum reeve_rc access_members(void *ctx, struct slice id, struct arena *a, struct slice **ids, size_t *n)
 {
 	struct exec *x = ctx;
 	struct target g, t;
@@ -71,22 +59,23 @@ static const struct policy *load(struct exec *x, struct res_key key)
 	if (hit)
 		return hit;
 	arena_init(&a, mem, sizeof(mem), c->cfg->limits.request_memory);
-	if (policy_compile(&c->policy_options, res_ri(&acp), res_attr(&a, &acp, S("pv")), res_attr(&a, &acp, S("pvs")), members, x,
+	if (policy_compile(&c->policy_options, res_ri(&acp), res_attr(&a, &acp, S("pv")), res_attr(&a, &acp, S("pvs")), access_members, x,
 			   &p) == RC_OK)
 		policy_cache_put(x->policies, key.n, snapshot, p);
 	arena_reset(&a);
 	return p;
 }
 
-static void add_policy(struct exec *x, struct governing *g, struct res_key key)
+void access_add_policy(struct exec *x, struct governing *g, struct res_key key)
 {
 	const struct policy *p = g->n < POLICIES_MOST ? load(x, key) : NULL;
-	if (p)
-		g->p[g->n++] = p;
+	if (!p)
+		return;
+	g->key[g->n] = key;
+	g->p[g->n++] = p;
 }
 
-/* Which rules decide about `target`? */
-static bool governing(struct exec *x, const struct res *target, struct governing *g)
+bool access_governing(struct exec *x, const struct res *target, struct governing *g)
 {
 	struct res up = *target;
 
@@ -96,13 +85,13 @@ static bool governing(struct exec *x, const struct res *target, struct governing
 		if (up.h.ty == 1) { /* <accessControlPolicy>: its selfPrivileges */
 			g->part = POLICY_PVS;
 			g->ground = "selfPrivileges";
-			add_policy(x, g, up.key);
+			access_add_policy(x, g, up.key);
 			return true;
 		}
 		if (m && m->acpi) {
 			if (up.h.flags & REC_ACPI) {
 				for (size_t i = 0; i < up.h.n_acps; i++)
-					add_policy(x, g, res_acp(&up, i));
+					access_add_policy(x, g, res_acp(&up, i));
 				return true;
 			}
 			g->default_policy = true;
@@ -128,14 +117,12 @@ static void target_facts(struct exec *x, struct req *r, const struct res *target
 
 static struct rights_question question(const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty, bool final)
 {
-	return (struct rights_question){ .target = target, .policies = g->p, .n_policies = g->n, .part = g->part,
-					 .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS, .bit = bit,
+	return (struct rights_question){ .target = target, .policies = g->p, .keys = g->key, .n_policies = g->n,
+					 .part = g->part, .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS, .bit = bit,
 					 .child_ty = child_ty, .final = final };
 }
 
-/* The local rules, then what else the Originator may rely on. RC_OK, RC_NOTFOUND (no); when final also RC_REFUSED and RC_AGAIN, see
- * rights_judge. */
-static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
+enum reeve_rc access_decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
 			    int32_t child_ty, bool final)
 {
 	struct rights_question q = question(target, g, bit, child_ty, final);
@@ -149,7 +136,7 @@ static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *tar
 
 static bool may(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty)
 {
-	return decide(x, r, target, g, bit, child_ty, false) == RC_OK;
+	return access_decide(x, r, target, g, bit, child_ty, false) == RC_OK;
 }
 
 bool exec_permitted(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
@@ -161,7 +148,7 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 		return true;
 	if (hooks && hooks->permitted && bit != ACOP_DISCOVERY) /* that it is there may be known to whoever may discover its parent */
 		return hooks->permitted(x, r, target, bit);
-	return governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
+	return access_governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
 }
 
 static const char *op_word(unsigned bit)
@@ -202,7 +189,7 @@ enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *targe
 {
 	struct governing g;
 
-	governing(x, target, &g);
+	access_governing(x, target, &g);
 	return denied(x, r, target, &g, bit, child_ty);
 }
 
@@ -217,8 +204,8 @@ enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slic
 		return RC_OK;
 	for (size_t i = 0; i < n; i++)
 		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
-			add_policy(x, &g, t.res.key);
-	rc = decide(x, r, target, &g, bit, child_ty, true);
+			access_add_policy(x, &g, t.res.key);
+	rc = access_decide(x, r, target, &g, bit, child_ty, true);
 	return rc == RC_NOTFOUND ? denied(x, r, target, &g, bit, child_ty) : rc;
 }
 
@@ -232,16 +219,16 @@ enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *ta
 		return RC_OK;
 	if (hooks && hooks->decide && (rc = hooks->decide(x, r, target, bit)) != RC_AGAIN)
 		return rc;
-	if (!governing(x, target, &g))
+	if (!access_governing(x, target, &g))
 		g.ground = "no policy governs the target";
-	else if ((rc = decide(x, r, target, &g, bit, child_ty, true)) != RC_NOTFOUND)
+	else if ((rc = access_decide(x, r, target, &g, bit, child_ty, true)) != RC_NOTFOUND)
 		return rc;
 	return denied(x, r, target, &g, bit, child_ty);
 }
 
 static bool permitted_self(struct exec *x, struct req *r, const struct res *target, struct governing *g)
 {
-	governing(x, target, g);
+	access_governing(x, target, g);
 	g->part = POLICY_PVS;
 	if (!g->default_policy)
 		g->ground = "selfPrivileges of the linked policies (update of accessControlPolicyIDs)";
@@ -268,7 +255,7 @@ void exec_explain(struct exec *x, struct req *r, const struct res *target, unsig
 	struct governing g;
 	struct decision d = { .when = x->now, .request = r->rqi, .to = r->to, .target = res_ri(target), .facts = &r->work->facts };
 
-	if (!governing(x, target, &g))
+	if (!access_governing(x, target, &g))
 		g.ground = "no policy governs the target";
 	target_facts(x, r, target, bit, child_ty);
 	*permitted = rc == RC_AGAIN ? may(x, r, target, &g, bit, child_ty) : rc == RC_OK;

@@ -83,6 +83,7 @@ void config_defaults(struct config *c)
 			.give_up = 24 * HOUR,
 			.per_target = 4,
 		},
+		.distributed = { .hops = 4, .waiting = 1000, .timeout = 5 * USEC_S },
 		.log_level = LOG_INFO,
 		.audit = { .events = AUDIT_ALL, .rotate = 64 * MIB, .keep = 16, .sync = true, .checkpoint = 1 * HOUR },
 	};

@@ -86,6 +86,15 @@ struct config {
 	bool max_age_report;
 	usec batch_duration;        /* bn without dur */
 	struct { usec timeout, retry_first, retry_most, give_up; unsigned per_target; } notify;
+	/* distributed authorization (docs/distributed-authorization.md) */
+	struct {
+		struct config_list point[3];   /* by enum point: names of resources below <CSEBase> that are bound */
+		struct config_list ask[3];     /* addresses that a point asks in turn when it has no answer itself */
+		struct config_list policies;   /* "PATTERN POLICY": policies here for targets at other CSEs */
+		struct config_list authenticated; /* requesters whose Originators count as authenticated; patterns */
+		unsigned hops, waiting;
+		usec timeout, cache;
+	} distributed;
 	/* log */
 	int log_level;
 	bool log_json;

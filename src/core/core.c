@@ -13,6 +13,7 @@
 #include "authz/decisions.h"
 #include "authz/locate.h"
 #include "base/log.h"
+#include "core/enquiry.h"
 #include "core/fanout.h"
 #include "core/hub.h"
 #include "core/notify.h"
@@ -305,7 +306,7 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	c->cfg = cfg;
 	c->n_loops = cfg->threads ? cfg->threads : cpus > 0 ? (unsigned)cpus : 1;
 	if ((rc = own_names(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK || (rc = make_base(c, why)) != RC_OK ||
-	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK)
+	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK || (rc = enquiries_new(c, &c->enquiries)) != RC_OK)
 		goto failed;
 	c->fanout_seen = fanout_seen_new(65536);
 	if ((rc = notifier_new(c, &c->loops[0], &c->notifier)) != RC_OK || (rc = writer_start(c, &c->writer)) != RC_OK)
@@ -378,6 +379,7 @@ void core_stop(struct core *c)
 		if (c->transports[i].free)
 			c->transports[i].free(c->transports[i].ctx);
 	notifier_free(c->notifier);
+	enquiries_free(c->enquiries);
 	own_end(c);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);

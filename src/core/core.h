@@ -15,6 +15,7 @@ struct writer;
 struct notifier;
 struct hub;
 struct decisions;
+struct enquiries;
 struct audit;
 struct fanout_seen;
 struct core;
@@ -71,6 +72,7 @@ struct core {
 	struct writer *writer;
 	struct notifier *notifier;
 	struct hub *hub;          /* polling channels, waiting requests */
+	struct enquiries *enquiries; /* questions to authorization points; hub only */
 	pthread_mutex_t own_lock;
 	struct own *own;          /* requests of the core itself (own.h) */
 	struct decisions *decisions; /* log of denials */

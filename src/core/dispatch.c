@@ -11,6 +11,7 @@
 #include "core/ipe.h"
 #include "core/notify.h"
 #include "core/pending.h"
+#include "core/points.h"
 #include "core/polling.h"
 #include "core/rights/claims.h"
 #include "core/rights/rights.h"
@@ -368,7 +369,7 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return RC_AGAIN;
 	if (r->work->pending && r->op != OP_NOTIFY)
 		return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
-	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY)
+	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY || points_asks(x, r))
 		return exec_request(x, r);
 	return needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 }

@@ -43,6 +43,11 @@
 	X(limit_subscriptions, "requests refused: limits.subscriptions or targets")           \
 	X(limit_polled, "requests refused: limits.polled")                                    \
 	X(limit_claims, "requests refused: limits.claims or claim_bytes")                     \
+	X(points_asked, "questions answered for other CSEs: decisions, policies, information") \
+	X(enquiries_sent, "questions to authorization points of other CSEs")                  \
+	X(enquiries_shared, "requests that shared a question under way")                      \
+	X(enquiries_failed, "authorization points that could not be asked or answered with an error") \
+	X(limit_enquiries, "questions not asked: distributed.waiting")                         \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(bad_http, "messages that are no HTTP")

@@ -374,6 +374,8 @@ enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t)
 		return rc;
 	if (r->fc.any && !filter_match(&r->fc, &r->arena, x->tx, &old, false))
 		return req_refuse(r, 4004, "the resource does not match the filter criteria");
+	if (hooks->procedure && (rc = hooks->procedure(x, r, &old)) != RC_NOTFOUND)
+		return rc;
 	if (notify_blocks(x, r, &old))
 		return req_refuse(r, 5107, "the target of a blocking subscription has to be asked, and cannot be now or through a group");
 	/* the old text must outlive the change: hooks compare */

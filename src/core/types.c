@@ -2,12 +2,14 @@
 /* The implemented resource types: one row each. */
 #include "core/types.h"
 
+extern const struct type_hooks type_authorization_decision, type_authorization_policy, type_authorization_information;
 extern const struct type_hooks type_acp, type_ae, type_container, type_content_instance, type_cse_base, type_dac, type_group,
 	type_polling_channel, type_request, type_schedule, type_subscription, type_notification_target_mgmt_policy_ref,
 	type_notification_target_policy, type_policy_deletion_rules;
 
 static const struct type_hooks *const rows[] = {
-	&type_acp, &type_ae, &type_container, &type_content_instance, &type_cse_base, &type_dac, &type_group,
+	&type_acp, &type_ae, &type_authorization_decision, &type_authorization_policy, &type_authorization_information,
+	 &type_container, &type_content_instance, &type_cse_base, &type_dac, &type_group,
 	&type_polling_channel, &type_request, &type_schedule, &type_subscription, &type_notification_target_mgmt_policy_ref,
 	&type_notification_target_policy, &type_policy_deletion_rules,
 };

@@ -20,6 +20,8 @@ struct type_hooks {
 	enum reeve_rc (*updated)(struct exec *x, struct req *r, const struct res *old, const struct res *nw);
 	/* About to go, by Delete, expiry or with an ancestor. Not able to refuse. */
 	enum reeve_rc (*removing)(struct exec *x, const struct res *res);
+	/* Update, authorized and checked against the model: done in another way than by storing it. RC_NOTFOUND: it is stored. */
+	enum reeve_rc (*procedure)(struct exec *x, struct req *r, const struct res *res);
 	/* Before Retrieve, Update, Delete of the resource, after the access decision. */
 	enum reeve_rc (*access)(struct exec *x, struct req *r, const struct res *res);
 	/* Replaces the policy decision when it returns other than RC_AGAIN (pollingChannel, ...): RC_OK permitted, RC_REFUSED recorded. */

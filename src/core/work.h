@@ -19,6 +19,8 @@ struct req_work {
 	struct slice who;
 	struct facts facts;       /* all but op and target */
 	struct rights rights;     /* what it may rely on beside its name */
+	const struct enquiry *enquiry; /* what is asked next at an authorization point elsewhere, and what was answered so far */
+	struct enquiry_told *told;
 	/* parsed times; 0 when not given */
 	usec rqet, rset, oet, rp;
 	/* content of Create and Update, parsed and checked against the model before it is known whether the request gets that far;

@@ -18,6 +18,8 @@ const struct option_section option_sections[] = {
 		     "<dynamicAuthorizationConsultation> resource says so." },
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
+	{ "distributed", "Distributed authorization: decisions, policies and facts asked of other CSEs, or given to them (docs/"
+			 "distributed-authorization.md)." },
 	{ "log", "What is written down. The log goes to standard error." },
 	{ "audit", "The audit log: what was decided and changed that somebody may have to answer for, in a chain that shows "
 		   "tampering. `reeve check audit` checks it." },
@@ -142,6 +144,35 @@ const struct option options[] = {
 	{ "notify", "give_up", OPT_SPAN, AT(notify.give_up), SECONDS(1), 366 * DAY,
 	  "A notification that could not be delivered for so long is dropped, and counted." },
 	{ "notify", "per_target", OPT_UNSIGNED, AT(notify.per_target), 1, 1000, "Connections to one target at a time." },
+
+	{ "distributed", "pdp", OPT_LIST, AT(distributed.point[0]), 0, 0,
+	  "Names of <authorizationDecision> resources below the <CSEBase> at which decisions are given to others. One that is not named "
+	  "here is data without a meaning." },
+	{ "distributed", "prp", OPT_LIST, AT(distributed.point[1]), 0, 0,
+	  "The same for <authorizationPolicy>, at which others get the policies of a target." },
+	{ "distributed", "pip", OPT_LIST, AT(distributed.point[2]), 0, 0,
+	  "The same for <authorizationInformation>, at which others get the roles and tokens of an Originator." },
+	{ "distributed", "policies", OPT_LIST, AT(distributed.policies), 0, 0,
+	  "For targets at other CSEs: a pattern of their SP-relative addresses, in which * stands for any text, a blank, and the "
+	  "address of an <accessControlPolicy> here (/gw7/base/* cse/acpGw7). All that fit count." },
+	{ "distributed", "ask_pdp", OPT_LIST, AT(distributed.ask[0]), 0, 0,
+	  "<authorizationDecision> resources elsewhere that are asked in turn about targets for which there is no policy here." },
+	{ "distributed", "ask_prp", OPT_LIST, AT(distributed.ask[1]), 0, 0,
+	  "<authorizationPolicy> resources elsewhere that are asked for policies that are not here." },
+	{ "distributed", "ask_pip", OPT_LIST, AT(distributed.ask[2]), 0, 0,
+	  "<authorizationInformation> resources elsewhere that are asked for roles and tokens that are not here." },
+	{ "distributed", "authenticated", OPT_LIST, AT(distributed.authenticated), 0, 0,
+	  "Requesters (absolute identifiers, patterns) that have authenticated whom they ask about, so that rules with "
+	  "accessControlAuthenticationFlag can match. The request cannot say it: name only CSEs that authenticate everybody. The "
+	  "requester itself must be authenticated." },
+	{ "distributed", "hops", OPT_UNSIGNED, AT(distributed.hops), 1, 16,
+	  "A question that was passed on so many times is not passed on again." },
+	{ "distributed", "timeout", OPT_SPAN, AT(distributed.timeout), SECONDS(1) / 100, SECONDS(3600),
+	  "How long one address may take to answer before the next one is asked." },
+	{ "distributed", "cache", OPT_SPAN, AT(distributed.cache), 0, SECONDS(3600),
+	  "How long an answer is used again for the same question; 0: never. Changed rights are seen so much later." },
+	{ "distributed", "waiting", OPT_UNSIGNED, AT(distributed.waiting), 1, 100000,
+	  "Questions under way at a time; who needs one more is denied." },
 
 	{ "log", "level", OPT_LOG_LEVEL, AT(log_level), 0, 0,
 	  "Least weight of what is logged: debug, info, warning or error." },

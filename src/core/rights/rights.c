@@ -6,8 +6,10 @@
 #include "core/hub.h"
 #include "core/work.h"
 
+extern const struct rights_method rights_remote;
+
 /* Methods that are built; a kind without a row says no. */
-static const struct rights_method *const methods[RIGHTS_KINDS] = { NULL };
+static const struct rights_method *const methods[RIGHTS_KINDS] = { [RIGHTS_REMOTE] = &rights_remote };
 
 enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_question *q)
 {
@@ -28,7 +30,7 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 			return rc;
 		}
 		/* what an earlier method could fetch comes before what a later one has at hand: the standard's order */
-		if (!m->wants || !q->final || g->waited & 1u << k || r->work->member || !m->wants(x, r, q))
+		if (!m->wants || !q->final || g->waited[k] >= (m->waits_most ? m->waits_most : 1) || r->work->member || !m->wants(x, r, q))
 			continue;
 		g->waits = m;
 		return RC_AGAIN;
@@ -56,7 +58,7 @@ void rights_wait(struct core *c, struct req *r)
 	g->waits = NULL;
 	for (unsigned k = 0; k < RIGHTS_KINDS; k++)
 		if (methods[k] == m)
-			g->waited |= 1u << k;
+			g->waited[k]++;
 	m->fetch(c, r);
 }
 

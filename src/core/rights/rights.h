@@ -5,7 +5,8 @@
  * Each is a method with a file of its own here. They are tried in the standard's order, only after the local rules said no, so that a
  * request which those permit pays nothing for them. A method judges with what is at hand, under the snapshot or transaction of the
  * decision; when all have said no, the first that could fetch something makes the request wait: the decision ends with RC_AGAIN, the hub
- * runs the method's fetch, and the request starts again with what came back in its state. Each method waits once per request. */
+ * runs the method's fetch, and the request starts again with what came back in its state. A request waits for each method
+ * once, or as often as that says (waits_most). */
 #ifndef REEVE_CORE_RIGHTS_RIGHTS_H
 #define REEVE_CORE_RIGHTS_RIGHTS_H
 
@@ -18,6 +19,7 @@ enum rights_kind { RIGHTS_ROLES, RIGHTS_GRANTS, RIGHTS_TOKENS, RIGHTS_CONSULT, R
 struct rights_question {
 	const struct res *target;
 	const struct policy *const *policies; size_t n_policies; /* that govern the target, without unreachable ones */
+	const struct res_key *keys; /* where each of them is stored */
 	enum policy_part part;
 	bool by_creator;         /* the default policy governs: no rules, the creator only */
 	bool own_only;           /* selfPrivileges decide: nothing but roles may change the outcome (AUTHZ-054) */
@@ -28,6 +30,7 @@ struct rights_question {
 
 struct rights_method {
 	const char *name;
+	unsigned waits_most;     /* how often one request may wait for it; 0: once */
 	/* RC_OK: permitted. RC_NOTFOUND: not by this. RC_REFUSED: refused and recorded, the other methods are not asked (only when
 	 * q->final). May run many times for one request. */
 	enum reeve_rc (*judge)(struct exec *x, struct req *r, const struct rights_question *q);
@@ -43,7 +46,7 @@ struct rights_method {
 struct rights_told { struct rights_told *next; struct slice text; };
 struct rights {
 	const struct rights_method *waits; /* what the request waits for */
-	unsigned waited;         /* bit per method that did */
+	uint8_t waited[RIGHTS_KINDS]; /* how often for each method */
 	void *state[RIGHTS_KINDS]; /* of each method, from the request's arena */
 	struct rights_told *first, *last; /* story */
 	uint32_t n_told;

@@ -40,8 +40,6 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 		return req_refuse(r, 4000, "adri and apri exclude each other");
 	if ((adri || apri) && rules)
 		return req_refuse(r, 4000, "adri and apri need a pv without rules");
-	if (adri || apri || draft_get(d, S("airi")).p)
-		return req_refuse(r, 5001, "distributed authorization (adri, apri, airi) is not supported yet");
 	return RC_OK;
 }
 
