@@ -138,7 +138,7 @@ enum reeve_rc points_update(struct exec *x, struct req *r, const struct res *res
 	if ((rc = check(r, p)) != RC_OK)
 		return rc;
 	if (x->write && left_over(x, res) && (rc = wipe(x, res)) != RC_OK)
-		return rc == RC_FULL || rc == RC_IO ? rc : req_refuse(r, 5000, "what was stored here could not be removed (%s)", rc_name(rc));
+		return rc == RC_FULL || rc == RC_IO ? rc : req_refuse(r, 5000, "what was left here could not be removed");
 	metrics_inc(&x->core->metrics, points_asked);
 	return p == POINT_PDP ? point_decide(x, r) : p == POINT_PRP ? point_policies(x, r) : point_information(x, r);
 }
