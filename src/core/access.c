@@ -131,6 +131,8 @@ enum reeve_rc access_decide(struct exec *x, struct req *r, const struct res *tar
 	if (g->default_policy ? r->work->who.n && slice_eq(g->creator, r->work->who)
 			      : pdp_decide(g->p, g->n, g->part, &r->work->facts, NULL, NULL, NULL))
 		return RC_OK;
+	if (g->part == POLICY_PV && cse_base_grants(x, r, target, bit, child_ty))
+		return RC_OK;
 	return rights_judge(x, r, &q);
 }
 

@@ -55,6 +55,7 @@ void config_defaults(struct config *c)
 		.type = CSE_IN,
 		.data = "/var/lib/reeve",
 		.store_max = (uint64_t)64 * 1024 * MIB,
+		.registrar = { .lifetime = 24 * HOUR, .retry_first = 1 * USEC_S, .retry_most = 5 * MINUTE, .deregister = false },
 		.http = { .address = "127.0.0.1", .port = 8080, .open = false },
 		.base = { .registree = ACOP_RETRIEVE | ACOP_DISCOVERY, .everyone = 0, .create_all = false },
 		.dynamic = {

@@ -50,6 +50,15 @@ struct config {
 	const char *data;           /* folder */
 	uint64_t store_max;
 	bool no_sync;
+	/* the CSE this one is registered at */
+	struct {
+		struct slice cse_id;        /* empty: none */
+		struct slice base_name;     /* empty: it is addressed by its CSE-ID */
+		struct config_list poa;
+		usec lifetime;              /* of the registration; renewed in time */
+		usec retry_first, retry_most;
+		bool deregister;            /* at the end */
+	} registrar;
 	/* listeners */
 	struct { const char *address; uint16_t port; bool open; } http; /* open: an Originator is believed without a security association */
 	unsigned threads;           /* loop threads; 0: one per core */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "core/enquiry.h"
 #include "core/fanout.h"
+#include "core/forward.h"
 #include "core/hub.h"
 #include "core/notify.h"
 #include "core/own.h"
@@ -309,6 +310,10 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK || (rc = enquiries_new(c, &c->enquiries)) != RC_OK)
 		goto failed;
 	c->fanout_seen = fanout_seen_new(65536);
+	if (!(c->forwards = forwards_new())) {
+		rc = RC_NOMEM;
+		goto failed;
+	}
 	if ((rc = notifier_new(c, &c->loops[0], &c->notifier)) != RC_OK || (rc = writer_start(c, &c->writer)) != RC_OK)
 		goto failed;
 	for (unsigned i = 0; i < c->n_loops; i++)
@@ -383,6 +388,7 @@ void core_stop(struct core *c)
 	own_end(c);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
+	forwards_free(c->forwards);
 	decisions_close(c->decisions);
 	audit_process(c, "stop");
 	audit_close(c->audit);

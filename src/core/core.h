@@ -18,6 +18,8 @@ struct decisions;
 struct enquiries;
 struct audit;
 struct fanout_seen;
+struct forwards;
+struct registrar;
 struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
@@ -33,6 +35,7 @@ struct send {
 	enum serial serial;
 	usec timeout;
 	const struct req *with;   /* NULL; the parameters not named here are as in this one, which lives until done */
+	bool blocking;            /* but not its Response Type: this is a blocking request */
 	/* once, on the hub: rsc 0 could not connect, 1 no answer in time. The text of rsp ends with the call. */
 	void (*done)(struct send *s, const struct rsp *rsp);
 	void *owner;
@@ -51,7 +54,7 @@ enum { CORE_TRANSPORTS = 8 };
  * long as r. Ends with core_resume, now or later, with the answer or a refusal in r. */
 typedef void (*seci_handler)(struct core *c, struct req *r, const struct json *j, uint32_t seci);
 enum { SECI_DAS_REQUEST = 1, SECI_DAS_RESPONSE, SECI_ESPRIM_RAND, SECI_ESPRIM_RAND_ANSWER, SECI_ESPRIM, SECI_ESCERTKE, SECI_MAP_REQUEST,
-       SECI_MAP_RESPONSE, SECI_TYPES }; /* sec:securityInfoType */
+	SECI_MAP_RESPONSE, SECI_TYPES }; /* sec:securityInfoType */
 
 /* Per-loop state (loop->data). */
 struct core_loop {
@@ -78,6 +81,8 @@ struct core {
 	struct decisions *decisions; /* log of denials */
 	struct audit *audit;      /* NULL beside a running process */
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
+	struct forwards *forwards; /* requests under way to other CSEs; hub only */
+	struct registrar *registrar; /* registration at the Registrar CSE; NULL: there is none */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct metrics metrics;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */

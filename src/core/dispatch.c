@@ -7,6 +7,7 @@
  *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
  */
 #include "core/fanout.h"
+#include "core/forward.h"
 #include "core/hub.h"
 #include "core/ipe.h"
 #include "core/notify.h"
@@ -152,7 +153,7 @@ void answer(struct core *c, struct req *r)
 {
 	if (!r->rsc)
 		req_refuse(r, 5000, "the request ended without an answer");
-	if (r->rsc >= 4000)
+	if (r->rsc >= 4000 && !r->passed)
 		buf_clear(&r->out);
 	if (r->work && r->work->pending) { /* refused before the writer, or a Notify */
 		pending_answer(c, r);
@@ -166,7 +167,7 @@ void answer(struct core *c, struct req *r)
 
 void answer_here(struct core *c, struct req *r)
 {
-	if (r->rsc >= 4000)
+	if (r->rsc >= 4000 && !r->passed)
 		buf_clear(&r->out);
 	hub_leave(c, r);
 	count(c, r);
@@ -317,9 +318,7 @@ static enum reeve_rc route(struct exec *x, struct req *r)
 	case WHERE_HERE:
 		return check_hosting(x->core, r);
 	case WHERE_TRANSIT:
-		if (r->op == OP_CREATE && (r->ty == 2 || r->ty == 16))
-			return req_refuse(r, 4000, "a registration is not forwarded: send it to the Registrar CSE itself");
-		return req_refuse(r, 4004, "no way leads to the CSE of \"%.*s\"", SF(r->to));
+		return forward_check(x, r);
 	default:
 		return req_refuse(r, 4000, "To is not a resource address");
 	}
@@ -355,12 +354,14 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 
 	if (rc != RC_OK || (rc = check_reception(x->core, r)) != RC_OK || (rc = route(x, r)) != RC_OK)
 		return rc;
-	if (r->op == OP_CREATE || r->op == OP_UPDATE)
+	if ((r->op == OP_CREATE || r->op == OP_UPDATE) && !r->work->transit)
 		check_content(x->core, r);
 	if (r->rt == RT_NONBLOCK_SYNC && !x->core->cfg->nonblocking)
 		return req_refuse(r, 5206, "<request> is not supported here: rt 2 (nonBlockingRequestAsynch) or 3 (blockingRequest)");
 	if ((r->rt == RT_NONBLOCK_SYNC || r->rt == RT_NONBLOCK_ASYNC) && !r->work->pending)
 		return to_background(x, r);
+	if (r->work->transit)
+		return RC_AGAIN;
 	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");
 	if (r->work->oet > x->now)
@@ -407,7 +408,7 @@ void core_submit(struct core *c, struct req *r)
 		submit_write(c, r);
 		return;
 	case RC_AGAIN:
-		hub_run(c, r, rights_waits(r) ? rights_wait : after_hub);
+		hub_run(c, r, r->work->transit ? forward : rights_waits(r) ? rights_wait : after_hub);
 		return;
 	case RC_BUSY:
 		nonblocking_begin(c, r);

@@ -215,7 +215,7 @@ static enum reeve_rc authorize(struct exec *x, struct req *r, const struct res *
 
 static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 {
-	const struct type_hooks *hooks = type_hooks(t->res.h.ty);
+	const struct type_hooks *hooks = type_hooks(t->res.h.ty), *born = r->op == OP_CREATE ? type_hooks((int32_t)r->ty) : NULL;
 	enum reeve_rc rc;
 
 	if (t->virt)
@@ -226,8 +226,8 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 		return children_discover(x, r, &t->res);
 	if (r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return ipe_discover(x, r, &t->res);
-	if (r->op == OP_CREATE && r->ty == 2)
-		return op_create(x, r, t); /* registration: no access decision (TS-0004 7.4.5.2) */
+	if (born && born->admit)
+		return (rc = born->admit(x, r, &t->res)) != RC_OK ? rc : op_create(x, r, t);
 	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)
 		return rc;
 	if ((rc = authorize(x, r, &t->res)) != RC_OK)

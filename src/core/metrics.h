@@ -15,6 +15,7 @@
 	X(requests_update, "Update requests answered")                                        \
 	X(requests_delete, "Delete requests answered")                                        \
 	X(requests_notify, "Notify requests answered")                                        \
+	X(requests_forwarded, "requests passed on to other CSEs")                              \
 	X(answers_2xxx, "successful answers")                                                 \
 	X(answers_4xxx, "answers that refuse")                                                \
 	X(answers_5xxx, "answers that failed")                                                \

@@ -13,7 +13,7 @@
 #include "core/types.h"
 #include "core/work.h"
 
-enum { COMPLETED = 1, PARTIALLY_COMPLETED = 5 }; /* m2m:requestStatus */
+enum { COMPLETED = 1, FAILED = 2, FORWARDED = 4, PARTIALLY_COMPLETED = 5 }; /* m2m:requestStatus */
 
 /* --- <request> --- */
 
@@ -268,20 +268,40 @@ out:
 	return rc;
 }
 
-enum reeve_rc nonblocking_enter(struct exec *x, struct req *r) { return enter_result(x, r, COMPLETED); }
+/* A transit CSE tells what became of the request further on. */
+enum reeve_rc nonblocking_enter(struct exec *x, struct req *r)
+{
+	return enter_result(x, r, r->work->transit && r->rsc >= 4000 ? FAILED : COMPLETED);
+}
 
-/* --- a part of the result --- */
+/* --- before the end --- */
 
 static enum reeve_rc run_partial(struct write_job *j, struct exec *x)
 {
 	return enter_result(x, ((struct req_work *)j)->r, PARTIALLY_COMPLETED);
 }
 
-static void partial_entered(struct write_job *j, enum reeve_rc rc)
+static enum reeve_rc run_forwarded(struct write_job *j, struct exec *x)
+{
+	return enter_result(x, ((struct req_work *)j)->r, FORWARDED);
+}
+
+static void entered(struct write_job *j, enum reeve_rc rc)
 {
 	struct req *n = ((struct req_work *)j)->r;
 	(void)rc; /* the whole will come */
 	n->done(n);
+}
+
+/* Enter what n has into the <request> of r. */
+static bool enter_before(struct core *c, const struct req *r, struct req *n, enum reeve_rc (*run)(struct write_job *j, struct exec *x))
+{
+	n->work->request = r->work->request;
+	n->work->job = (struct write_job){ .run = run, .done = entered, .home = n->home };
+	if (!n->out.failed && writer_submit(c->writer, &n->work->job) == RC_OK)
+		return true;
+	own_drop(c, n);
+	return false;
 }
 
 bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, void (*done)(struct req *n), void *owner)
@@ -294,12 +314,20 @@ bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, 
 	buf_slice(&n->out, out);
 	n->done = done;
 	n->owner = owner;
-	n->work->request = r->work->request;
-	n->work->job = (struct write_job){ .run = run_partial, .done = partial_entered, .home = n->home };
-	if (!n->out.failed && writer_submit(c->writer, &n->work->job) == RC_OK)
-		return true;
-	own_drop(c, n);
-	return false;
+	return enter_before(c, r, n, run_partial);
+}
+
+static void forwarded(struct req *n) { own_drop(n->work->core, n); }
+
+void nonblocking_forwarded(struct core *c, const struct req *r)
+{
+	struct req *n = own_copy(c, r);
+
+	if (!n)
+		return;
+	n->rsc = 1000;
+	n->done = forwarded;
+	(void)enter_before(c, r, n, run_forwarded);
 }
 
 /* --- hooks --- */
@@ -322,9 +350,12 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 /* What has begun to answer cannot be called back (TS-0004 7.4.12.2.4). */
 static enum reeve_rc check_access(struct exec *x, struct req *r, const struct res *res)
 {
-	(void)x;
-	if (r->op == OP_DELETE && slice_eq(res_member(res, S("rs")), S("5")))
+	struct slice rs = res_member(res, S("rs"));
+
+	if (r->op == OP_DELETE && slice_eq(rs, S("5")))
 		return req_refuse(r, 5220, "some members of the group have answered already: the request cannot be called back");
+	if (r->op == OP_DELETE && slice_eq(rs, S("4")))
+		return req_refuse(r, 5220, "the request was passed on to another CSE and cannot be called back");
 	return RC_OK;
 }
 

@@ -4,12 +4,13 @@
  * From is a claim. Inside a security association it is held against what was proven about the peer; outside, an AE is believed when it is
  * registered here, and a CSE never, unless the operator opened the listener. What is believed is not yet authenticated: rules with
  * accessControlAuthenticationFlag want From to be the peer's own, proven identity. */
+#include "core/way.h"
 #include "core/work.h"
 
 #include "base/hash.h"
 #include "codec/text.h"
 
-enum { TYPE_AE = 2, TYPE_REMOTE_CSE = 16 };
+enum { TYPE_AE = 2 };
 
 static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s, usec *out)
 {
@@ -51,33 +52,6 @@ static enum reeve_rc fill_facts(struct exec *x, struct req *r)
 	return RC_OK;
 }
 
-/* Is `id` (canonical) the CSE-ID of a CSE registered here? Its registrar's side of the registration is a <remoteCSE> below <CSEBase>. */
-static bool registree_cse(struct exec *x, struct slice id)
-{
-	char mem[1024];
-	struct tree_iter it;
-	struct res remote;
-	struct arena a;
-	bool found = false;
-
-	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_REMOTE_CSE, &it) != RC_OK)
-		return false;
-	arena_init(&a, mem, sizeof(mem), 1 << 16);
-	while (!found && tree_next(&it, &remote) == RC_OK) {
-		struct slice csi = res_member(&remote, S("csi")), canon;
-		enum ident_kind kind;
-		enum ident_form form;
-
-		if (remote.h.et <= x->now || csi.n < 2)
-			continue;
-		csi = slice_of(csi.p + 1, csi.n - 2); /* no character of a CSE-ID is escaped in JSON */
-		found = ident_parse(&a, &x->core->home, csi, &kind, &form, &canon) == RC_OK && slice_eq(canon, id);
-		arena_reset(&a);
-	}
-	tree_end(&it);
-	return found;
-}
-
 /* The CSE that an Originator (canonical) is, or that gave it its C-type AE-ID. An S-type AE-ID may be spelt like a CSE-ID. */
 static struct slice cse_of(const struct req_work *w)
 {
@@ -113,6 +87,7 @@ static enum reeve_rc check_association_cse(struct exec *x, struct req *r)
 {
 	struct req_work *w = r->work;
 	struct slice cse = cse_of(w);
+	struct res other;
 
 	if (slice_eq(w->who, r->peer.cse_id)) {
 		w->facts.authenticated = true;
@@ -122,7 +97,7 @@ static enum reeve_rc check_association_cse(struct exec *x, struct req *r)
 		return req_refuse(r, 4106, "From is the identifier of this CSE");
 	if (w->who_kind == ID_AE_C && w->who_form == ID_STEM)
 		return req_refuse(r, 4106, "From of an AE that is registered elsewhere has the CSE-ID of its Registrar before the stem");
-	if (!slice_eq(cse, r->peer.cse_id) && registree_cse(x, cse))
+	if (!slice_eq(cse, r->peer.cse_id) && way_neighbour(x, cse, &other) == RC_OK)
 		return req_refuse(r, 4106, "From belongs to another CSE that is registered here");
 	return RC_OK;
 }

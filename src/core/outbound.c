@@ -86,7 +86,7 @@ static void finish(struct call *k, const struct rsp *rsp)
 	call_free(k);
 }
 
-static void fail(struct call *k, int rsc) { finish(k, &(struct rsp){ .rsc = rsc }); }
+static void fail(struct call *k, int rsc) { finish(k, &(struct rsp){ .rsc = rsc, .ours = true }); }
 
 static void deferred(struct loop *l, struct loop_msg *m)
 {
@@ -136,6 +136,7 @@ static void compose(struct call *k)
 		.ec = o->ec || !o->with || !(o->with->has & HAS_EC) ? o->ec : o->with->ec,
 		.pc = k->pc,
 		.with = o->with,
+		.blocking = o->blocking,
 		.done = sent,
 		.owner = k,
 	};
@@ -358,7 +359,7 @@ void outbound_send(struct core *c, struct outbound *o)
 	char rqi[40];
 
 	if (!k) {
-		o->done(o, &(struct rsp){ .rsc = 5103 });
+		o->done(o, &(struct rsp){ .rsc = 5103, .ours = true });
 		return;
 	}
 	arena_init(&k->arena, k->first, sizeof(k->first), SIZE_MAX / 4);

@@ -129,7 +129,7 @@ static void too_late(struct alarm *a, usec now)
 {
 	struct polled *p = (struct polled *)((char *)a - offsetof(struct polled, alarm));
 	(void)now;
-	conclude(p, &(struct rsp){ .rsc = 4008 });
+	conclude(p, &(struct rsp){ .rsc = 4008, .ours = true });
 }
 
 /* p becomes the answer of the long poll r. */

@@ -24,7 +24,7 @@ static void list(struct buf *b, const char *sn, const struct slice *v, size_t n)
 }
 
 /* Parameters of which `send` has no copy. */
-static void further(struct buf *b, const struct req *r)
+static void further(struct buf *b, const struct req *r, bool blocking)
 {
 	const struct { const char *sn; struct slice v; } texts[] = {
 		{ "gid", r->gid }, { "ot", r->ot }, { "rqet", r->rqet }, { "rset", r->rset }, { "oet", r->oet }, { "rp", r->rp },
@@ -39,7 +39,7 @@ static void further(struct buf *b, const struct req *r)
 	claims_write(b, r);
 	if (r->has & HAS_GRTM)
 		list(b, "grtm", r->grtm, r->n_grtm);
-	if (r->rt) {
+	if (r->rt && !blocking) {
 		buf_printf(b, ",\"rt\":{\"rtv\":%d", (int)r->rt);
 		if (r->has & HAS_RTU)
 			list(b, "nu", r->rtu, r->n_rtu);
@@ -82,7 +82,7 @@ void primitive_write(struct buf *b, const struct send *s)
 	if (s->ec)
 		buf_printf(b, ",\"ec\":%d", s->ec);
 	if (s->with)
-		further(b, s->with);
+		further(b, s->with, s->blocking);
 	content(b, s);
 }
 
@@ -95,6 +95,15 @@ static uint64_t number(const struct json *j, uint32_t i, uint64_t most)
 {
 	uint64_t n;
 	return i && json_u64(j, i, &n) && n <= most ? n : 0;
+}
+
+/* Parameters become headers again: what could not be one is left out. */
+static struct slice printable(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return (struct slice){ NULL, 0 };
+	return s;
 }
 
 bool primitive_read(struct arena *a, const struct json *j, uint32_t i, struct rsp *rsp, struct slice *rqi)
@@ -114,7 +123,7 @@ bool primitive_read(struct arena *a, const struct json *j, uint32_t i, struct rs
 		.tqf = object(j, json_member(j, i, S("tqf"))),
 	};
 	for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
-		*texts[k].to = json_string(a, j, json_member(j, i, texts[k].sn));
+		*texts[k].to = printable(json_string(a, j, json_member(j, i, texts[k].sn)));
 	if (asri)
 		(void)json_bool(j, asri, &rsp->asri);
 	*rqi = json_string(a, j, json_member(j, i, S("rqi")));

@@ -85,6 +85,7 @@ struct req {
 	struct slice tqf;        /* Token Request Information, JSON object ({"dasi":[...]}), errors only; empty: none */
 	bool asri;               /* Authorization Signature Request Information, errors only */
 	struct slice location;   /* address of a created resource, for Content-Location; empty: none */
+	const struct rsp *passed; /* the answer is another CSE's and passed on as it came; NULL: it is our own */
 
 	/* --- plumbing --- */
 	void (*done)(struct req *r); /* called on `home` when the answer stands */
@@ -104,6 +105,7 @@ void req_free(struct req *r); /* gives arena and out back, not r itself */
 /* A response primitive that came from somebody else. Its text is somebody else's memory. */
 struct rsp {
 	int rsc;
+	bool ours;               /* nobody answered: rsc is what this CSE concludes */
 	struct slice pc;         /* content as JSON text; empty: none */
 	int cnst;                /* 0 not given */
 	uint32_t cnot;           /* 0 not given */

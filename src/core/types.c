@@ -2,17 +2,31 @@
 /* The implemented resource types: one row each. */
 #include "core/types.h"
 
-extern const struct type_hooks type_authorization_decision, type_authorization_policy, type_authorization_information;
-extern const struct type_hooks type_acp, type_ae, type_container, type_content_instance, type_cse_base, type_dac, type_group,
-	type_polling_channel, type_request, type_schedule, type_subscription, type_notification_target_mgmt_policy_ref,
-	type_notification_target_policy, type_policy_deletion_rules;
+/* One name a line: several people add to it. */
+#define TYPES(X) \
+	X(acp) \
+	X(ae) \
+	X(authorization_decision) \
+	X(authorization_information) \
+	X(authorization_policy) \
+	X(container) \
+	X(content_instance) \
+	X(cse_base) \
+	X(dac) \
+	X(group) \
+	X(notification_target_mgmt_policy_ref) \
+	X(notification_target_policy) \
+	X(policy_deletion_rules) \
+	X(polling_channel) \
+	X(remote_cse) \
+	X(request) \
+	X(schedule) \
+	X(subscription)
 
-static const struct type_hooks *const rows[] = {
-	&type_acp, &type_ae, &type_authorization_decision, &type_authorization_policy, &type_authorization_information,
-	 &type_container, &type_content_instance, &type_cse_base, &type_dac, &type_group,
-	&type_polling_channel, &type_request, &type_schedule, &type_subscription, &type_notification_target_mgmt_policy_ref,
-	&type_notification_target_policy, &type_policy_deletion_rules,
-};
+#define TYPE_DECLARE(name) extern const struct type_hooks type_##name;
+TYPES(TYPE_DECLARE)
+#define TYPE_ROW(name) &type_##name,
+static const struct type_hooks *const rows[] = { TYPES(TYPE_ROW) };
 
 const struct type_hooks *type_hooks(int32_t ty)
 {

@@ -12,6 +12,8 @@
 
 struct type_hooks {
 	int32_t ty;
+	/* Create: instead of the access decision on the parent (registration). */
+	enum reeve_rc (*admit)(struct exec *x, struct req *r, const struct res *parent);
 	/* Create (old == NULL) or Update: checks of the outcome beyond the model, completion of attributes. Nothing is stored
 	 * yet. Writer. */
 	enum reeve_rc (*check)(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d);
@@ -30,6 +32,9 @@ struct type_hooks {
 	 * both or none. */
 	bool (*permitted)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
 };
+
+/* What a CSE that is registered here may do on <CSEBase> beside what policies say: access.registree, and announce (types/cse_base.c). */
+bool cse_base_grants(struct exec *x, const struct req *r, const struct res *target, unsigned bit, int32_t child_ty);
 
 /* NULL when the type is not implemented. */
 const struct type_hooks *type_hooks(int32_t ty);

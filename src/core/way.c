@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The next hop is the <remoteCSE> whose csi or dcse has the CSE looked for; without one, the Registrar CSE, if this CSE has one and
+/* The next hop is the <remoteCSE> whose csi, else dcse, has the CSE looked for; without one, the Registrar CSE, if this CSE has one and
  * the request did not come from there. The records are looked through one by one: a CSE has few neighbours. */
 #include "core/way.h"
 
@@ -89,22 +89,24 @@ static struct slice csi_of(const struct res *r)
 	return csi.n < 2 ? (struct slice){ NULL, 0 } : slice_of(csi.p + 1, csi.n - 2);
 }
 
-static bool leads_to(struct exec *x, struct arena *a, const struct res *r, struct slice cse)
+/* Entries of descendantCSEs: is `cse` one of them? */
+static bool has_below(struct exec *x, struct arena *a, const struct res *r, struct slice cse)
 {
-	struct slice raw = res_member(r, S("dcse")), why, id;
-	bool found = names(x, a, csi_of(r), cse);
+	struct slice raw = res_member(r, S("dcse")), why;
+	bool found = false;
 	struct json j;
 
-	if (found || !raw.p || json_parse(a, raw, &json_default_limits, &j, &why) != RC_OK || json_kind(&j, 0) != J_ARRAY)
-		return found;
-	for (uint32_t i = 1; !found && i < j.tok[0].next; i = j.tok[i].next) {
-		id = json_string(a, &j, i);
-		found = names(x, a, id, cse);
-	}
+	if (!raw.p || json_parse(a, raw, &json_default_limits, &j, &why) != RC_OK || json_kind(&j, 0) != J_ARRAY)
+		return false;
+	for (uint32_t i = 1; !found && i < j.tok[0].next; i = j.tok[i].next)
+		found = names(x, a, json_string(a, &j, i), cse);
 	return found;
 }
 
-static enum reeve_rc find(struct exec *x, struct slice cse, struct res *out)
+static bool is_itself(struct exec *x, struct arena *a, const struct res *r, struct slice cse) { return names(x, a, csi_of(r), cse); }
+
+static enum reeve_rc find(struct exec *x, struct slice cse, bool (*fits)(struct exec *, struct arena *, const struct res *, struct slice),
+			  struct res *out)
 {
 	struct tree_iter it;
 	char mem[4096];
@@ -115,7 +117,7 @@ static enum reeve_rc find(struct exec *x, struct slice cse, struct res *out)
 		return rc;
 	arena_init(&a, mem, sizeof(mem), 1 << 20);
 	while ((rc = tree_next(&it, out)) == RC_OK) {
-		bool found = out->h.et > x->now && leads_to(x, &a, out, cse);
+		bool found = out->h.et > x->now && fits(x, &a, out, cse);
 
 		arena_reset(&a);
 		if (found)
@@ -125,15 +127,99 @@ static enum reeve_rc find(struct exec *x, struct slice cse, struct res *out)
 	return rc;
 }
 
+enum reeve_rc way_neighbour(struct exec *x, struct slice cse, struct res *out) { return find(x, cse, is_itself, out); }
+
+bool way_is_registrar(const struct core *c, struct slice cse)
+{
+	struct exec x = { .core = (struct core *)c };
+	char mem[1024];
+	struct arena a;
+	bool yes;
+
+	arena_init(&a, mem, sizeof(mem), 4096);
+	yes = names(&x, &a, c->cfg->registrar.cse_id, cse);
+	arena_reset(&a);
+	return yes;
+}
+
+bool way_below(struct exec *x, struct slice cse)
+{
+	struct res r;
+
+	return !way_is_registrar(x->core, cse) && (way_neighbour(x, cse, &r) == RC_OK || find(x, cse, has_below, &r) == RC_OK);
+}
+
+/* The Registrar CSE, registered with or not: its configured points of access lead there. */
+static enum reeve_rc to_registrar(struct exec *x, struct arena *a, struct way *w)
+{
+	const struct config *cfg = x->core->cfg;
+	enum ident_kind kind;
+	enum ident_form form;
+	struct slice canon;
+	struct res hop;
+
+	if (!cfg->registrar.cse_id.n || ident_parse(a, &x->core->home, cfg->registrar.cse_id, &kind, &form, &canon) != RC_OK)
+		return RC_NOTFOUND;
+	if (way_neighbour(x, canon, &hop) == RC_OK) {
+		way_of(x, a, &hop, w);
+	} else {
+		*w = (struct way){ .serial = SERIAL_JSON };
+		for (size_t i = 0; i < cfg->registrar.poa.n && w->n_poa < WAY_POA_MOST; i++)
+			w->poa[w->n_poa++] = cfg->registrar.poa.v[i];
+	}
+	w->registrar = true;
+	return RC_OK;
+}
+
 enum reeve_rc way_to(struct exec *x, struct arena *a, struct slice cse, bool from_registrar, struct way *w)
 {
 	struct res hop;
-	enum reeve_rc rc = find(x, cse, &hop);
+	bool up = way_is_registrar(x->core, cse);
+	enum reeve_rc rc = up ? RC_NOTFOUND : way_neighbour(x, cse, &hop);
 
-	(void)from_registrar;
-	if (rc == RC_OK)
+	if (rc == RC_NOTFOUND && !up) /* a CSE registered here is not hidden by what another one says of itself */
+		rc = find(x, cse, has_below, &hop);
+	if (rc == RC_OK) {
 		way_of(x, a, &hop, w);
-	return rc;
+		return RC_OK;
+	}
+	return rc == RC_NOTFOUND && !from_registrar ? to_registrar(x, a, w) : rc;
+}
+
+void way_descendants(struct exec *x, struct buf *b)
+{
+	struct slice csi, raw;
+	struct tree_iter it;
+	enum ident_kind kind;
+	enum ident_form form;
+	struct arena a;
+	struct res r;
+	bool first = true;
+
+	buf_char(b, '[');
+	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_REMOTE_CSE, &it) == RC_OK) {
+		arena_init(&a, NULL, 0, 1 << 20);
+		while (tree_next(&it, &r) == RC_OK) {
+			struct slice canon;
+
+			csi = csi_of(&r);
+			raw = res_member(&r, S("dcse"));
+			if (r.h.et <= x->now || ident_parse(&a, &x->core->home, csi, &kind, &form, &canon) != RC_OK || !canon.n ||
+			    way_is_registrar(x->core, canon))
+				continue;
+			if (!first)
+				buf_char(b, ',');
+			first = false;
+			buf_json(b, csi);
+			if (raw.n > 2) {
+				buf_char(b, ',');
+				buf_slice(b, slice_of(raw.p + 1, raw.n - 2));
+			}
+			arena_reset(&a);
+		}
+		tree_end(&it);
+	}
+	buf_char(b, ']');
 }
 
 bool way_foreign(const struct core *c, struct slice cse)

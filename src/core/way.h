@@ -21,6 +21,14 @@ struct way {
 void way_of(struct exec *x, struct arena *a, const struct res *r, struct way *w);
 /* The next hop on the way to `cse` (canonical id). RC_NOTFOUND: none leads there. */
 REEVE_MUST_CHECK enum reeve_rc way_to(struct exec *x, struct arena *a, struct slice cse, bool from_registrar, struct way *w);
+/* The <remoteCSE> of the CSE `cse` (canonical id) itself: registered here, or the registrar. RC_NOTFOUND: there is none. */
+REEVE_MUST_CHECK enum reeve_rc way_neighbour(struct exec *x, struct slice cse, struct res *out);
+/* Is `cse` (canonical id) the Registrar CSE of this one? */
+bool way_is_registrar(const struct core *c, struct slice cse);
+/* Is `cse` registered here, or below a CSE that is? */
+bool way_below(struct exec *x, struct slice cse);
+/* The CSE-IDs of all that are registered here and below them, as a JSON array (descendantCSEs). */
+void way_descendants(struct exec *x, struct buf *b);
 /* Is `cse` (canonical id) of another service provider's domain? */
 bool way_foreign(const struct core *c, struct slice cse);
 

@@ -41,6 +41,7 @@ struct req_work {
 	struct req *background;   /* of the request that asked: the copy that does the work */
 	uint64_t pending;         /* such a copy: its key in ST_PENDING until it has a result; 0 */
 	struct res_key request;   /* its <request>; n == 0: there is none */
+	bool transit;             /* To is at another CSE */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool preluded;            /* notify_prelude let it pass */
@@ -78,6 +79,8 @@ enum reeve_rc nonblocking_enter(struct exec *x, struct req *r);
 void nonblocking_adopt(struct req *n);
 /* Begin its work, on the hub. */
 void nonblocking_work(struct core *c, struct req *n);
+/* The operation of r was handed over to another CSE: its <request> says FORWARDED. */
+void nonblocking_forwarded(struct core *c, const struct req *r);
 /* Enter a part of the result ({"m2m:agr":...}) into the <request> of r. done(n), with n->owner, on the hub when that is written; it
  * calls own_drop(n). False: it could not be begun, and done is not called. */
 bool nonblocking_partial(struct core *c, const struct req *r, struct slice out, void (*done)(struct req *n), void *owner);

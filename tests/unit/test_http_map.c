@@ -637,7 +637,7 @@ static void claims_round_trip(void **state)
 	buf_init(&line, 4096);
 	buf_init(&b, 4096);
 	buf_lit(&line, "GET /cse");
-	http_map_query(&line, r, '?');
+	http_map_query(&line, r, false, '?');
 	buf_lit(&line, "&rcn=1");
 	buf_char(&line, '\0');
 	buf_lit(&b, "Authorization: ");
@@ -655,7 +655,7 @@ static void claims_round_trip(void **state)
 
 	r->has = 0; /* nothing claimed, nothing sent */
 	buf_clear(&line);
-	http_map_query(&line, r, '?');
+	http_map_query(&line, r, false, '?');
 	assert_int_equal(line.n, 0);
 	buf_free(&text);
 	buf_free(&line);

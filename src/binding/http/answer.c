@@ -113,6 +113,19 @@ static struct slice media(const struct req *r, bool cbor)
 	return cbor ? S("application/cbor") : S("application/json");
 }
 
+/* What another CSE said beside (TS-0004 8.1.3): its own answers do without. */
+static size_t passed_room(const struct rsp *s) { return 128 + s->fr.n + s->ot.n + s->vsi.n; }
+
+static char *put_passed(char *p, const struct rsp *s)
+{
+	p = LINE(p, "X-M2M-Origin: ", s->fr);
+	p = LINE(p, "X-M2M-OT: ", s->ot);
+	p = LINE(p, "X-M2M-VSI: ", s->vsi);
+	if (s->ec)
+		p = PUT(put_number(PUT(p, "X-M2M-EC: "), (uint64_t)s->ec), "\r\n");
+	return p;
+}
+
 void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 {
 	struct buf tmp, where, ati;
@@ -129,7 +142,7 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 		http_map_path(&where, r->location);
 	if (r->ati.n)
 		http_map_ati(&ati, r->ati);
-	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + ati.n + body.n;
+	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + ati.n + body.n + (r->passed ? passed_room(r->passed) : 0);
 	p = buf_room(b, room);
 	if (p) {
 		char *start = p;
@@ -145,6 +158,8 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 		p = LINE(p, "X-M2M-ATI: ", buf_view(&ati));
 		if (r->asri && r->rsc >= 4000)
 			p = PUT(p, "X-M2M-ASRI: true\r\n");
+		if (r->passed)
+			p = put_passed(p, r->passed);
 		if (r->op == OP_NONE)
 			p = PUT(p, "Allow: GET, POST, PUT, DELETE\r\n");
 		if (body.n)

@@ -24,8 +24,8 @@ struct slice http_map_address(struct arena *a, struct slice path);
 
 /* --- requests that are sent (outgoing.c) --- */
 
-/* The parameters of r that stand in the query, "rcn=4&ty=3"; `first` ('?' or '&') before the first of them. */
-void http_map_query(struct buf *b, const struct req *r, char first);
+/* The parameters of r that stand in the query, "rcn=4&ty=3"; `first` ('?' or '&') before the first of them. blocking: without rt. */
+void http_map_query(struct buf *b, const struct req *r, bool blocking, char first);
 /* One header of an answer ("name", "value") into *rsp. What is kept is copied to a; what cannot be read is left out. */
 void http_map_answer(struct rsp *rsp, struct arena *a, struct slice name, struct slice value);
 

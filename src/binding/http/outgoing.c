@@ -121,11 +121,11 @@ static void claims(struct query *q, const struct req *r)
 			text(q, flags[i].name, flags[i].yes ? S("true") : S("false"));
 }
 
-void http_map_query(struct buf *b, const struct req *r, char first)
+void http_map_query(struct buf *b, const struct req *r, bool blocking, char first)
 {
 	struct query q = { .b = b, .sign = first };
 
-	if (r->rt)
+	if (r->rt && !blocking)
 		number(&q, S("rt"), r->rt);
 	if (r->has & HAS_RCN)
 		number(&q, S("rcn"), r->rcn);

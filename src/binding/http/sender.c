@@ -121,7 +121,7 @@ static void url_of(struct sending *g, const struct send *s)
 	if (s->to.n)
 		http_map_path(&g->url, s->to);
 	if (s->with)
-		http_map_query(&g->url, s->with, slice_find(buf_view(&g->url), '?') >= 0 ? '&' : '?');
+		http_map_query(&g->url, s->with, s->blocking, slice_find(buf_view(&g->url), '?') >= 0 ? '&' : '?');
 }
 
 static void header(struct sending *g, const char *name, struct slice v)
@@ -162,7 +162,7 @@ static void headers_of(struct sending *g, const struct send *s)
 			buf_char(&g->rtu, '&');
 		buf_slice(&g->rtu, r->rtu[i]);
 	}
-	if (r->has & HAS_RTU)
+	if (r->has & HAS_RTU && !s->blocking)
 		header(g, "X-M2M-RTU", g->rtu.n ? buf_view(&g->rtu) : S(""));
 	if (r->has & HAS_TOKENS)
 		http_map_joined(&g->tokens, r->tkns, r->n_tkns);

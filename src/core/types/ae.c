@@ -4,45 +4,9 @@
 #include "base/rand.h"
 #include "core/audited.h"
 #include "core/notify.h"
+#include "core/pattern.h"
 #include "core/types.h"
 #include "core/work.h"
-
-/* '*' matches any run of characters. */
-static bool like(struct slice pattern, struct slice s)
-{
-	size_t p = 0, i = 0, star = SIZE_MAX, back = 0;
-
-	while (i < s.n) {
-		if (p < pattern.n && pattern.p[p] == '*') {
-			star = p++;
-			back = i;
-		} else if (p < pattern.n && pattern.p[p] == s.p[i]) {
-			p++;
-			i++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			i = ++back;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern.n && pattern.p[p] == '*')
-		p++;
-	return p == pattern.n;
-}
-
-static bool listed(const struct config_list *l, struct slice s)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (like(l->v[i], s))
-			return true;
-	return false;
-}
-
-static bool admitted(const struct config_list *allow, const struct config_list *deny, struct slice s)
-{
-	return (!allow->n || listed(allow, s)) && !listed(deny, s);
-}
 
 static enum reeve_rc assign(struct exec *x, struct req *r, char kind, struct slice *stem)
 {
@@ -70,8 +34,8 @@ static enum reeve_rc assign_admitted(struct exec *x, struct req *r, char kind, s
 
 	if (rc != RC_OK)
 		return rc;
-	if ((cfg->allow_ae.n && !listed(&cfg->allow_ae, wish) && !listed(&cfg->allow_ae, *stem)) || listed(&cfg->deny_ae, wish) ||
-	    listed(&cfg->deny_ae, *stem))
+	if ((cfg->allow_ae.n && !pattern_listed(&cfg->allow_ae, wish) && !pattern_listed(&cfg->allow_ae, *stem)) ||
+	    pattern_listed(&cfg->deny_ae, wish) || pattern_listed(&cfg->deny_ae, *stem))
 		return req_refuse(r, 4126, "no AE-ID-Stem of that kind may register here (access.allow-ae, access.deny-ae)");
 	return RC_OK;
 }
@@ -93,11 +57,18 @@ static enum reeve_rc choose_stem(struct exec *x, struct req *r, struct slice *st
 		return assign_admitted(x, r, kind, stem);
 	if (!ident_stem(r->fr) || r->fr.n > cfg->limits.name)
 		return req_refuse(r, 4000, "From is no AE-ID-Stem");
-	if (!admitted(&cfg->allow_ae, &cfg->deny_ae, r->fr))
+	if (!pattern_admits(&cfg->allow_ae, &cfg->deny_ae, r->fr))
 		return req_refuse(r, 4126, "this AE-ID may not register here (access.allow-ae, access.deny-ae)");
 	if (tree_stem(x->tx, r->fr, &other) == RC_OK)
 		return req_refuse(r, 4117, "an AE with the AE-ID-Stem %.*s is registered already", SF(r->fr));
 	*stem = r->fr;
+	return RC_OK;
+}
+
+/* Registration: no access decision (TS-0004 7.4.5.2). */
+static enum reeve_rc admit(struct exec *x, struct req *r, const struct res *parent)
+{
+	(void)x, (void)r, (void)parent;
 	return RC_OK;
 }
 
@@ -114,7 +85,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 		return RC_OK;
 	if (!ident_app(api))
 		return req_refuse(r, 4000, "api: an App-ID begins with R (registered) or N (not registered)");
-	if (!admitted(&cfg->allow_app, &cfg->deny_app, api))
+	if (!pattern_admits(&cfg->allow_app, &cfg->deny_app, api))
 		return req_refuse(r, 4126, "this App-ID may not register here (access.allow-app, access.deny-app)");
 	if ((rc = choose_stem(x, r, &stem)) != RC_OK)
 		return rc;
@@ -156,4 +127,4 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return RC_OK;
 }
 
-const struct type_hooks type_ae = { .ty = 2, .check = check, .created = created, .updated = updated, .removing = removing };
+const struct type_hooks type_ae = { .ty = 2, .admit = admit, .check = check, .created = created, .updated = updated, .removing = removing };

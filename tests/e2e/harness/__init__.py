@@ -7,6 +7,7 @@ Nothing here knows how the server is built; what is checked comes from the catal
 from .client import Client, Entity, Response, path_of
 from .facts import ROOT, STATUS, TYPES, attrs_of, complex_type, enumeration
 from .make import acp, absolute, always, allow, never, rule, sp_relative, unique
+from .peer_cse import PeerCSE, reply
 from .receiver import Receiver
 from .server import Server, free_port
 from .times import now, stamp, wait_until
