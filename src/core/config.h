@@ -59,6 +59,8 @@ struct config {
 		usec retry_first, retry_most;
 		bool deregister;            /* at the end */
 	} registrar;
+	/* its keys */
+	struct { const char *file, *seal; } keys; /* sealed key file and its sealing key; NULL: <data>/keys; beside it */
 	/* listeners */
 	struct { const char *address; uint16_t port; bool open; } http; /* open: an Originator is believed without a security association */
 	unsigned threads;           /* loop threads; 0: one per core */

@@ -10,6 +10,7 @@
 const struct option_section option_sections[] = {
 	{ "cse", "Who this CSE is. Applications and other CSEs store these names: choose before the first start." },
 	{ "store", "Where resources are kept." },
+	{ "keys", "Long-term secrets, in a sealed file; see reeve-key(1)." },
 	{ "http", "The HTTP listener (TS-0009)." },
 	{ "server", "The process." },
 	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
@@ -46,6 +47,12 @@ const struct option options[] = {
 	  "The store never grows beyond this. It is address space, not memory; the disk may be full earlier." },
 	{ "store", "sync", OPT_BOOL_NOT, AT(no_sync), 0, 0,
 	  "Answer a change only when it is on the disk. With false, a crash loses acknowledged changes: for measurements only." },
+
+	{ "keys", "file", OPT_PATH, AT(keys.file), 0, 0,
+	  "The sealed key file, readable by the owner only. Empty: keys in the folder of the store." },
+	{ "keys", "seal", OPT_PATH, AT(keys.seal), 0, 0,
+	  "File with its sealing key, readable by the owner only; best on another disk, or given by the service manager. Empty: "
+	  "the name of the sealed file with .seal." },
 
 	{ "http", "address", OPT_ADDRESS, AT(http.address), 0, 0,
 	  "Numeric address to listen on. Plain HTTP is not protected: leave it on loopback, or put a TLS proxy in front." },

@@ -263,7 +263,10 @@ static enum reeve_rc read_jwk(struct arena *a, struct slice text, struct key_spe
 
 static int no_passphrase(char *buf, int size, int writing, void *ctx) { return -1; }
 
-static bool has(struct slice text, const char *word) { return memmem(text.p, text.n, word, strlen(word)) != NULL; }
+static bool has(struct slice text, const char *word)
+{
+	return text.p && memmem(text.p, text.n, word, strlen(word)) != NULL;
+}
 
 static EVP_PKEY *pem_certificate(BIO *bio)
 {

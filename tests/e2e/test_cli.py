@@ -38,7 +38,7 @@ def bad(status, *args, **kw):
 
 # --- help and usage
 
-COMMANDS = ["up", "cse", "ae", "explain", "check"]
+COMMANDS = ["up", "cse", "ae", "explain", "key", "check"]
 
 
 def test_help_names_every_command():
@@ -51,10 +51,10 @@ def test_help_names_every_command():
 
 def test_manual_pages_name_every_flag():
     """What --help says can be done, the manual page says too."""
-    for command in ("ae", "explain", "check"):
+    for command in ("ae", "explain", "key", "check"):
         page = (ROOT / "man" / f"reeve-{command}.1").read_text().replace("\\-", "-")
         for flag in re.findall(r"--([a-z][a-z.-]+)", ok(command, "--help")):
-            assert f"-{flag}" in page or flag.split(".")[0] in ("config", "cse", "store"), (command, flag)
+            assert f"-{flag}" in page or flag.split(".")[0] in ("config", "cse", "store", "keys"), (command, flag)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -97,6 +97,13 @@ def test_no_command():
     (["explain", "--from", "Cx", "--op", "fly"], "expected create, retrieve"),
     (["explain", "--from", "Cx", "--op", "R", "--to", "cse", "--time", "noon"], "expected YYYYMMDDThhmmss"),
     (["explain", "--from", "Cx", "--op", "R", "--to", "cse", "--ip", "1.2.3"], "expected a numeric address"),
+    (["key"], "usage: reeve key"),
+    (["key", "turn"], 'no "turn" for keys'),
+    (["key", "show"], "show needs the name of a key"),
+    (["key", "list", "x"], "list takes no name"),
+    (["key", "generate", "--alg", "dir"], "expected an algorithm"),
+    (["key", "generate", "--alg", "none"], "expected an algorithm"),
+    (["key", "generate", "--alg", "ES256", "--curve", "P-512"], "expected P-256, P-384 or P-521"),
     (["check"], "usage: reeve check"),
     (["check", "weather"], '"weather" cannot be checked'),
 ])

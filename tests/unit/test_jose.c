@@ -104,7 +104,7 @@ static void there_and_back(void **state)
 			for (size_t i = 0; fits(alg, enc) && i < ROWS(sizes); i++, pairs += i == 1) {
 				struct buf token;
 				buf_init(&token, 16384);
-				/* E2E-100: the public part verifies what the private one signed, and encrypts what it decrypts */
+				/* the public part verifies what the private one signed, and encrypts what it decrypts */
 				make(&token, signs ? key : pub, enc, slice_of(text, sizes[i]));
 				assert_int_equal(take(&a, buf_view(&token), signs ? pub : key, ANY_ALG, &payload), RC_OK);
 				assert_true(slice_eq(payload, slice_of(text, sizes[i])));
@@ -137,7 +137,7 @@ static void headers(void **state)
 		{ "{\"alg\":\"HS256\"}", jws, RC_OK },
 		{ "{\"alg\":\"HS256\",\"unknown\":{\"a\":[1]}}", jws, RC_OK },
 		{ "{\"alg\":\"dir\",\"enc\":\"A128GCM\"}", jwe, RC_OK },
-		{ "{\"alg\":\"HS256\",\"alg\":\"none\"}", jws, RC_SYNTAX }, /* E2E-056: a member twice */
+		{ "{\"alg\":\"HS256\",\"alg\":\"none\"}", jws, RC_SYNTAX }, /* a member twice */
 		{ "{\"alg\":\"HS256\",\"x\":1,\"x\":1}", jws, RC_SYNTAX },
 		{ "{\"alg\":\"HS256\",\"\\u0061lg\":\"ES256\"}", jws, RC_SYNTAX },
 		{ "{\"alg\":1}", jws, RC_SYNTAX },
@@ -155,7 +155,7 @@ static void headers(void **state)
 		{ "{\"alg\":\"HS256\",\"crit\":[\"b64\"],\"b64\":false}", jws, RC_DENIED },
 		{ "{\"alg\":\"HS256\",\"crit\":[]}", jws, RC_DENIED },
 		{ "{\"alg\":\"dir\",\"enc\":\"A128GCM\",\"zip\":\"DEF\"}", jwe, RC_DENIED },
-		{ "{\"alg\":\"dir\",\"enc\":\"A128GCM\"}", "AAAA.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA", RC_SYNTAX }, /* E2E-056 */
+		{ "{\"alg\":\"dir\",\"enc\":\"A128GCM\"}", "AAAA.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA", RC_SYNTAX },
 		{ "{\"alg\":\"ECDH-ES\",\"enc\":\"A128GCM\"}", "AAAA.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA", RC_SYNTAX },
 		{ "{\"alg\":\"A128KW\",\"enc\":\"A128GCM\"}", jwe, RC_SYNTAX },
 		{ "{\"alg\":\"dir\",\"enc\":\"A128GCM\"}", ".AAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA", RC_SYNTAX }, /* iv of 9 bytes */
@@ -176,7 +176,7 @@ static void headers(void **state)
 		if (jose_parse(&a, buf_view(&b), &jose_default_limits, &j, &why) != t[i].parse)
 			fail_msg("%s %s: %s", t[i].header, t[i].rest, why);
 	}
-	/* E2E-123, AUTHZ-155: what the parser lets through with an unknown algorithm no key and no permission makes good. */
+	/* E2E-123: what the parser lets through with an unknown algorithm no key and no permission makes good. */
 	static const char *const unknown[] = { "none", "None", "NONE", "nOnE", "HS1", "PS256", "EdDSA", "dir", "A128GCM", "hs256", "" };
 	struct key_ref *key = made(ALG_HS256);
 	for (size_t i = 0; i < ROWS(unknown); i++) {
@@ -193,7 +193,7 @@ static void headers(void **state)
 
 static void shapes(void **state)
 {
-	/* E2E-056: parts, padding, alphabet, bits behind the last byte. The header is {"alg":"HS256"}. */
+	/* Parts, padding, alphabet, bits behind the last byte. The header is {"alg":"HS256"}. */
 	static const char *const bad[] = {
 		"", ".", "..", "...", "....", ".....", "eyJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiJ9.e30",
 		"eyJhbGciOiJIUzI1NiJ9.e30.AAAA.AAAA", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA.AAAA.AAAA.AAAA", ".e30.AAAA",
@@ -301,7 +301,7 @@ static void confusion(void **state)
 	assert_int_equal(take(&a, buf_view(&token), pub, ALGS_SIGN, &payload), RC_DENIED);
 	assert_int_equal(take(&a, buf_view(&token), hmac, ALGS_RSA_SIGN, &payload), RC_DENIED);
 	assert_int_equal(take(&a, buf_view(&token), hmac, 0, &payload), RC_DENIED);
-	/* Every token with every key: right only with its own. SE-025 */
+	/* Every token with every key: right only with its own. */
 	for (enum key_alg i = ALG_HS256; i < ALG_DIR; i++) {
 		struct key_ref *key = made(i);
 		buf_clear(&token);
@@ -313,7 +313,7 @@ static void confusion(void **state)
 			assert_int_equal(take(&a, buf_view(&token), other, ANY_ALG, &payload), RC_DENIED);
 			key_put(other);
 		}
-		/* E2E-122: the caller's set is what counts, for alg and for enc */
+		/* the caller's set is what counts, for alg and for enc */
 		const enum key_alg alg = alg_in(i, ALGS_CONTENT) ? ALG_DIR : i;
 		assert_int_equal(take(&a, buf_view(&token), key, ANY_ALG & ~ALG_SET(alg), &payload), RC_DENIED);
 		if (!alg_in(i, ALGS_SIGN))
@@ -402,7 +402,7 @@ static void writing(void **state)
 	assert_int_equal(jose_encrypt(gcm, ALG_NONE, &no_kid, S("x"), &b, &why), RC_OK);
 	assert_int_equal(jose_parse(&a, buf_view(&b), &jose_default_limits, &t, &why), RC_OK);
 	assert_slice(t.h.json.text, "{\"alg\":\"dir\",\"enc\":\"A128GCM\"}");
-	/* E2E-041: five parts, the second empty, 12 octets of initialisation vector, 16 of tag */
+	/* five parts, the second empty, 12 octets of initialisation vector, 16 of tag */
 	assert_int_equal(t.raw[1].n, 0);
 	assert_int_equal(t.raw[2].n, 12);
 	assert_int_equal(t.raw[4].n, 16);
