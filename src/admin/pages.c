@@ -3,6 +3,7 @@
 #include "admin/pages.h"
 
 #include "authz/audit.h"
+#include "core/hub.h"
 
 static void gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 {
@@ -20,6 +21,7 @@ static void metrics(struct core *c, struct buf *b)
 	gauge(b, "resources", "resources stored", s.entries[ST_RES]);
 	gauge(b, "outbox", "notifications waiting", s.entries[ST_OUTBOX]);
 	gauge(b, "audit_lost", "events that could not be written to the audit log", audit_lost(c->audit));
+	gauge(b, "parked", "requests waiting for their time or for somebody else", hub_parked(c->hub));
 	gauge(b, "pending", "requests acknowledged and not executed yet", s.entries[ST_PENDING]);
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }

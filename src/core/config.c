@@ -26,6 +26,7 @@ static void default_limits(struct limits *l)
 		.connections = 20000,
 		.write_queue = 10000,
 		.parked = 10000,
+		.parked_per_originator = 2000,
 		.fanout_members = 1000,
 		.fanout_depth = 4,
 		.results = 1000,

@@ -19,7 +19,8 @@ struct limits {
 	struct json_limits json;
 	unsigned connections;       /* open at a time, all listeners */
 	unsigned write_queue;       /* requests waiting for the writer */
-	unsigned parked;            /* requests waiting for something else */
+	unsigned parked;            /* requests waiting for something else, */
+	unsigned parked_per_originator;
 	unsigned fanout_members;    /* of a group */
 	unsigned fanout_depth;
 	unsigned results;           /* resources in one answer */

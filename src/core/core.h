@@ -111,6 +111,10 @@ void core_locate(struct core *c, struct facts *f);
 /* Hand a request over. r->done is called on r->home, maybe before this returns. */
 void core_submit(struct core *c, struct req *r);
 
+/* On r->home, before r->done: who asked went away. What only waits for him is ended now; what was begun is finished. Either way r->done
+ * is called. */
+void core_abandon(struct core *c, struct req *r);
+
 /* A parked request may go on with its next step (hub only): to the writer, or, when r->rsc is set, back to its binding. */
 void core_resume(struct core *c, struct req *r);
 

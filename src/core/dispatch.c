@@ -364,8 +364,8 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return RC_AGAIN;
 	if (r->work->rqet && r->work->rqet <= x->now) /* it waited for oet in vain */
 		return req_refuse(r, 4008, "rqet: the request expired before its oet");
-	if (r->work->oet > x->now)
-		return RC_LIMIT;
+	if (r->work->oet > x->now) /* who may not does not wait for it; at that time the decision is made again */
+		return (rc = exec_judge(x, r)) == RC_OK ? RC_LIMIT : rc;
 	if (r->work->pending && r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return RC_AGAIN;
 	if (r->work->pending && r->op != OP_NOTIFY)
@@ -408,12 +408,16 @@ void core_submit(struct core *c, struct req *r)
 		submit_write(c, r);
 		return;
 	case RC_AGAIN:
+		if (!r->work->resumed)
+			hub_ticket(c, r);
 		hub_run(c, r, r->work->transit ? forward : rights_waits(r) ? rights_wait : after_hub);
 		return;
 	case RC_BUSY:
 		nonblocking_begin(c, r);
 		return;
 	case RC_LIMIT:
+		if (!r->work->resumed)
+			hub_ticket(c, r);
 		r->work->resumed = true;
 		hub_run_at(c, r, r->work->rqet && r->work->rqet < r->work->oet ? r->work->rqet : r->work->oet, again);
 		return;

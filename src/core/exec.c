@@ -250,6 +250,22 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 	}
 }
 
+enum reeve_rc exec_judge(struct exec *x, struct req *r)
+{
+	struct target t;
+	enum reeve_rc rc = exec_resolve(x, r, &t);
+
+	if (rc != RC_OK)
+		return rc;
+	if (t.virt == VIRT_LATEST || t.virt == VIRT_OLDEST)
+		return exec_authorize(x, r, &t.res, acop_of(r->op), 0);
+	if (t.virt || (r->op == OP_CREATE && r->ty == 2) || (r->op == OP_RETRIEVE && (r->fc.fu == 1 || r->fc.fu == 3)))
+		return RC_OK;
+	if ((rc = refused_by_type(r, &t)) != RC_OK)
+		return rc;
+	return authorize(x, r, &t.res);
+}
+
 enum reeve_rc exec_request(struct exec *x, struct req *r)
 {
 	uint64_t changes = st_changes(x->tx);

@@ -68,6 +68,10 @@ void exec_explain(struct exec *x, struct req *r, const struct res *target, unsig
  * RC_UNDO: r is refused after something was changed, and the transaction must not be committed. */
 enum reeve_rc exec_request(struct exec *x, struct req *r);
 
+/* The access decision alone, of a request that is executed later. RC_AGAIN: it waits for a right (rights.h). What is judged for each
+ * resource that is met (discovery, the members of a group, a polling channel) is not judged here. */
+REEVE_MUST_CHECK enum reeve_rc exec_judge(struct exec *x, struct req *r);
+
 /* Remove target and its subtree with every consequence (events, hooks, indices). Writer only. quiet: no "delete of child"
  * event (removal by mni and mbs). */
 REEVE_MUST_CHECK enum reeve_rc exec_delete(struct exec *x, const struct res *target, bool quiet);

@@ -9,16 +9,29 @@ REEVE_MUST_CHECK enum reeve_rc hub_new(struct core *c, struct hub **out);
 /* On the hub, before it ends. */
 void hub_stop(struct hub *h);
 void hub_free(struct hub *h);
+/* How many requests wait. Any thread. */
+unsigned hub_parked(const struct hub *h);
 
-/* Run `then` for r on the hub, as soon as it gets there or at a time. Refuses r (5000) over limits.parked. */
+/* Run `then` for r on the hub, as soon as it gets there or at a time. Refuses r (5000) over limits.parked or parked_per_originator. */
 void hub_run(struct core *c, struct req *r, void (*then)(struct core *c, struct req *r));
 void hub_run_at(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
-/* r counts as waiting from now on. Any thread. False: refused (5000), over limits.parked. */
+/* r counts as waiting from now on. Any thread. False: refused (5000), over limits.parked or parked_per_originator. */
 bool hub_enter(struct core *c, struct req *r);
+/* On the loop of r, before r goes to the hub: it is to be found there when its requester goes. */
+void hub_ticket(struct core *c, struct req *r);
 /* The same for what was acknowledged before, and cannot be refused any more. */
 void hub_keep(struct core *c, struct req *r);
 /* As hub_run_at, for r that is on the hub and counts as waiting. */
 void hub_again(struct core *c, struct req *r, usec when, void (*then)(struct core *c, struct req *r));
+
+/* On the hub: r waits, and nothing was begun for it. When its requester goes (core_abandon), `release` is called, which ends the
+ * waiting and refuses r. False: he has gone already. hub_run_at does this for r by itself. */
+bool hub_wait(struct core *c, struct req *r, void (*release)(struct core *c, struct req *r, void *owner), void *owner);
+/* The waiting is over. */
+void hub_waited(struct req *r);
+/* Refuse r, whose requester has gone. */
+void hub_refuse_gone(struct req *r);
+
 /* r is answered: it does not count as waiting any more. Any thread. */
 void hub_leave(struct core *c, struct req *r);
 

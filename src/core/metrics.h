@@ -36,7 +36,7 @@
 	X(limit_memory, "requests refused: limits.request_memory")                            \
 	X(limit_response, "answers refused: limits.response")                                 \
 	X(limit_write_queue, "requests refused: limits.write_queue")                          \
-	X(limit_parked, "requests refused: limits.parked")                                    \
+	X(limit_parked, "requests refused: limits.parked or parked_per_originator")           \
 	X(limit_fanout, "group requests refused: limits.fanout_members or fanout_depth")      \
 	X(limit_results, "answers cut: limits.results or discovery_visits")                   \
 	X(limit_outbox, "notifications dropped: limits.outbox or outbox_per_sub")             \

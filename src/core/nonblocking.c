@@ -192,6 +192,7 @@ void nonblocking_begin(struct core *c, struct req *r)
 		return;
 	}
 	nonblocking_adopt(bg);
+	bg->work->who = arena_dup(&bg->arena, r->work->who); /* whose share it is; for itself it finds out again */
 	r->work->background = bg;
 	r->work->job = (struct write_job){ .run = run_accept, .done = accepted, .home = r->home };
 	if (!hub_enter(c, bg))

@@ -6,6 +6,7 @@
  * alarm covers the moment between the look and the entry in the list. */
 #include <stdlib.h>
 
+#include "core/hub.h"
 #include "core/notifier_int.h"
 #include "core/work.h"
 
@@ -41,19 +42,33 @@ bool notify_awaits(struct exec *x, const struct req *r, const struct res *res)
 	       tree_latest(x->tx, res->key.n, x->now, &newest) == RC_NOTFOUND && event_5(x, res);
 }
 
-static void finish(struct awaiting *w)
+static void forget(struct awaiting *w)
 {
 	struct notifier *n = w->core->notifier;
 	struct awaiting **at = &n->awaiting;
-	struct req *r = w->r;
-	struct exec x;
 
 	while (*at != w)
 		at = &(*at)->next;
 	*at = w->next;
 	atomic_fetch_sub(&n->awaited, 1);
 	alarm_clear(&n->alarms, &w->alarm);
-	r->work->awaited = true;
+	hub_waited(w->r);
+	w->r->work->awaited = true;
+}
+
+static void reader_gone(struct core *c, struct req *r, void *owner)
+{
+	forget(owner);
+	hub_refuse_gone(r);
+	core_resume(c, r);
+}
+
+static void finish(struct awaiting *w)
+{
+	struct req *r = w->r;
+	struct exec x;
+
+	forget(w);
 	if (hub_snapshot_begin(w->core, &x)) {
 		(void)exec_request(&x, r); /* the answer is in r */
 		hub_snapshot_end(&x);
@@ -94,6 +109,11 @@ void notify_await(struct core *c, struct req *r, const struct target *t)
 
 	if (!w) {
 		req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
+		core_resume(c, r);
+		return;
+	}
+	if (!hub_wait(c, r, reader_gone, w)) {
+		hub_refuse_gone(r);
 		core_resume(c, r);
 		return;
 	}

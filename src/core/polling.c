@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "core/hub.h"
 #include "core/notify_int.h"
 #include "core/primitive.h"
 #include "core/work.h"
@@ -159,7 +160,19 @@ static struct req *unpark(struct poll *w)
 		ch->last = w->prev;
 	ch->n_polls--;
 	alarm_clear(notifier_alarms(ch->core->notifier), &w->alarm);
+	hub_waited(w->r);
 	return w->r;
+}
+
+static void poller_gone(struct core *c, struct req *r, void *owner)
+{
+	struct poll *w = owner;
+	struct channel *ch = w->channel;
+
+	unpark(w);
+	release_if_empty(ch);
+	hub_refuse_gone(r);
+	core_resume(c, r);
 }
 
 enum reeve_rc polling_enqueue(struct core *c, uint64_t n, struct polled *p, usec deadline)
@@ -177,10 +190,12 @@ enum reeve_rc polling_enqueue(struct core *c, uint64_t n, struct polled *p, usec
 	p->handed = false;
 	p->alarm.fn = too_late;
 	alarm_set(notifier_alarms(c->notifier), &p->alarm, deadline);
-	if (!ch->first) {
-		push(&ch->waiting, p);
+	push(&ch->waiting, p); /* so that ch stays while polls that nobody waits for any more go */
+	while (ch->first && atomic_load(&ch->first->r->gone))
+		poller_gone(c, ch->first->r, ch->first);
+	if (!ch->first)
 		return RC_OK;
-	}
+	take(&ch->waiting, p);
 	r = unpark(ch->first);
 	hand_over(ch, p, r);
 	core_resume(c, r);
@@ -211,6 +226,12 @@ static void park(struct core *c, struct channel *ch, struct req *r)
 	if (!w) {
 		release_if_empty(ch);
 		req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
+		core_resume(c, r);
+		return;
+	}
+	if (!hub_wait(c, r, poller_gone, w)) {
+		release_if_empty(ch);
+		hub_refuse_gone(r);
 		core_resume(c, r);
 		return;
 	}
@@ -256,7 +277,7 @@ void polling_retrieve(struct core *c, struct req *r, const struct target *t)
 		core_resume(c, r);
 		return;
 	}
-	if (!(p = ch->waiting.first)) {
+	if (!(p = ch->waiting.first) || atomic_load(&r->gone)) { /* nothing is handed to who has gone */
 		park(c, ch, r);
 		return;
 	}

@@ -20,6 +20,7 @@ static void clear_parameters(struct req *r)
 	r->ati = r->tqf = r->location = (struct slice){ NULL, 0 };
 	r->asri = false;
 	r->passed = NULL;
+	r->gone = false;
 	r->work = NULL;
 }
 

@@ -90,6 +90,7 @@ struct req {
 	/* --- plumbing --- */
 	void (*done)(struct req *r); /* called on `home` when the answer stands */
 	void *owner;             /* the binding's */
+	_Atomic bool gone;       /* who asked will not hear the answer (core_abandon) */
 	struct loop *home;
 	struct loop_msg msg;     /* to travel between threads; of the core while it owns the request */
 	struct req_work *work;   /* what the core keeps while it works */

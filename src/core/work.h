@@ -9,6 +9,14 @@
 #include "core/rights/rights.h"
 #include "core/writer.h"
 
+/* A request that waits on the hub, and nothing was begun for it (hub_wait). */
+struct hub_waiting {
+	struct hub_waiting *next, **link; /* link == NULL: it does not wait so */
+	struct req *r;
+	void (*release)(struct core *c, struct req *r, void *owner);
+	void *owner;
+};
+
 struct req_work {
 	struct write_job job;
 	struct req *r;
@@ -36,7 +44,10 @@ struct req_work {
 	struct alarm alarm;
 	usec wake_at;
 	void (*then)(struct core *c, struct req *r);
-	bool parked;              /* counts against limits.parked */
+	bool parked;              /* counts against limits.parked, */
+	struct share *share;      /* and against that of its Originator */
+	uint64_t ticket;          /* by which it is found on the hub when its requester goes (hub.c); 0: none is there who could */
+	struct hub_waiting waiting;
 	/* non-blocking (pending.h) */
 	struct req *background;   /* of the request that asked: the copy that does the work */
 	uint64_t pending;         /* such a copy: its key in ST_PENDING until it has a result; 0 */

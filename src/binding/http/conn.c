@@ -106,7 +106,9 @@ void conn_close(struct conn *c)
 	lane_leave(c);
 	if (c->ex) {
 		c->ex->conn = NULL;
-		if (!c->busy)
+		if (c->busy)
+			core_abandon(core_of(c->lane), &c->ex->req);
+		else
 			exchange_put(c->ex);
 		c->ex = NULL; /* the core's: request_done gives it back */
 	}
@@ -400,6 +402,15 @@ static void serve(struct conn *c, const char *p, size_t n)
 	l->answering_late = false;
 }
 
+/* Either the client has nothing more to say, or it is gone: that shows only when something is sent. So what was begun is answered, and
+ * what only waits to begin is given up. */
+static void half_closed(struct conn *c)
+{
+	uv_read_stop((uv_stream_t *)&c->tcp);
+	if (c->busy)
+		core_abandon(core_of(c->lane), &c->ex->req);
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct conn *c = (struct conn *)s;
@@ -414,7 +425,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 		if (n != UV_EOF || !(c->busy || c->writing))
 			conn_close(c);
 		else
-			uv_read_stop(s); /* half closed: the answer is still wanted */
+			half_closed(c);
 	} else if (c->lingering) {
 		c->pending += (uint32_t)n;
 		if (c->pending > DISCARD_BYTES)
