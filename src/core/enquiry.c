@@ -303,6 +303,7 @@ static struct asking *asking_new(struct enquiries *e, const struct enquiry *q, u
 	for (size_t i = 0; at && i < q->n; i++)
 		at[i] = arena_dup(&k->arena, q->at[i]);
 	if ((k->with = own_request(e->core))) {
+		k->with->op = OP_UPDATE;
 		k->with->rvi = S("3");
 		k->with->vsi = arena_printf(&k->arena, "reeve-hops=%u", hops + 1);
 	}

@@ -36,6 +36,9 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request, client_address):
+        pass  # who asked has gone: a test of that
+
 
 class Receiver:
     """answer(got) may return rsc, or (rsc, content), or None for 2000; it runs in the server's thread and may block."""

@@ -59,6 +59,7 @@ class Server:
             "access.admin": "Cadmin",
         }
         self.settings.update(settings or {})
+        self.port = self.settings["http.port"]
         self.cse_id, self.sp_id = self.settings["cse.id"], self.settings["cse.sp"]
         self.base = self.settings["cse.name"]
         self.process = None
