@@ -2,6 +2,8 @@
 /* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
 #include "admin/pages.h"
 
+#include "core/registrar.h"
+
 #include "authz/audit.h"
 #include "core/hub.h"
 
@@ -23,6 +25,8 @@ static void metrics(struct core *c, struct buf *b)
 	gauge(b, "audit_lost", "events that could not be written to the audit log", audit_lost(c->audit));
 	gauge(b, "parked", "requests waiting for their time or for somebody else", hub_parked(c->hub));
 	gauge(b, "pending", "requests acknowledged and not executed yet", s.entries[ST_PENDING]);
+	if (c->cfg->registrar.cse_id.n)
+		gauge(b, "registered", "1 while this CSE is registered at its Registrar CSE", registrar_registered(c));
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }
 

@@ -19,6 +19,7 @@
 #include "core/hub.h"
 #include "core/notify.h"
 #include "core/own.h"
+#include "core/registrar.h"
 #include "core/pending.h"
 #include "core/types.h"
 #include "core/work.h"
@@ -383,6 +384,7 @@ void core_stop(struct core *c)
 	for (unsigned i = 0; i < c->n_transports; i++)
 		if (c->transports[i].free)
 			c->transports[i].free(c->transports[i].ctx);
+	registrar_free(c->registrar);
 	notifier_free(c->notifier);
 	enquiries_free(c->enquiries);
 	own_end(c);

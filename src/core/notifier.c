@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "core/gather.h"
 #include "core/polling.h"
+#include "core/registrar.h"
 
 enum { REMOVALS_MOST = 256 };
 
@@ -315,7 +316,13 @@ void notifier_pump(struct notifier *n)
 	removal_flush(n);
 }
 
-static void woken(uv_async_t *a) { notifier_pump(a->data); }
+static void woken(uv_async_t *a)
+{
+	struct notifier *n = a->data;
+
+	notifier_pump(n);
+	registrar_wake(n->core);
+}
 
 void notifier_wake(struct notifier *n)
 {

@@ -160,10 +160,11 @@ static enum reeve_rc to_registrar(struct exec *x, struct arena *a, struct way *w
 
 	if (!cfg->registrar.cse_id.n || ident_parse(a, &x->core->home, cfg->registrar.cse_id, &kind, &form, &canon) != RC_OK)
 		return RC_NOTFOUND;
-	if (way_neighbour(x, canon, &hop) == RC_OK) {
+	*w = (struct way){ .serial = SERIAL_JSON };
+	if (way_neighbour(x, canon, &hop) == RC_OK)
 		way_of(x, a, &hop, w);
-	} else {
-		*w = (struct way){ .serial = SERIAL_JSON };
+	if (cfg->registrar.poa.n) {
+		w->n_poa = w->channel = 0;
 		for (size_t i = 0; i < cfg->registrar.poa.n && w->n_poa < WAY_POA_MOST; i++)
 			w->poa[w->n_poa++] = cfg->registrar.poa.v[i];
 	}
@@ -202,6 +203,7 @@ void way_descendants(struct exec *x, struct buf *b)
 		while (tree_next(&it, &r) == RC_OK) {
 			struct slice canon;
 
+			arena_reset(&a);
 			csi = csi_of(&r);
 			raw = res_member(&r, S("dcse"));
 			if (r.h.et <= x->now || ident_parse(&a, &x->core->home, csi, &kind, &form, &canon) != RC_OK || !canon.n ||
@@ -215,8 +217,8 @@ void way_descendants(struct exec *x, struct buf *b)
 				buf_char(b, ',');
 				buf_slice(b, slice_of(raw.p + 1, raw.n - 2));
 			}
-			arena_reset(&a);
 		}
+		arena_reset(&a);
 		tree_end(&it);
 	}
 	buf_char(b, ']');

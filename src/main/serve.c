@@ -14,6 +14,7 @@
 #include "admin/pages.h"
 #include "base/log.h"
 #include "binding/http/http.h"
+#include "core/registrar.h"
 #include "main/commands.h"
 #include "main/settings.h"
 #include "main/tour.h"
@@ -105,6 +106,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		core_stop(core);
 		return EXIT_UNREACHABLE;
 	}
+	if (registrar_start(core) != RC_OK)
+		log_warn("main", "this CSE does not register at %.*s: out of memory", SF(s->c.registrar.cse_id));
 	http_server_pages(http, admin_page);
 	if (s->c.http.open && !address_is_loopback(s->c.http.address))
 		log_warn("main", "OPEN TO THE NETWORK: everybody who reaches %s:%u is believed to be whoever he says he is",
@@ -124,6 +127,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		tour_print(&s->c, http_server_port(http));
 	sigwait(&set, &sig);
 	log_info("main", "stopping");
+	registrar_leave(core);
 	http_server_stop(http);
 	core_stop(core);
 	http_server_free(http);

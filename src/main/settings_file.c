@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "authz/ident.h"
+#include "codec/text.h"
 #include "main/commands.h"
 #include "main/settings.h"
 
@@ -296,7 +297,7 @@ static void contradiction(struct settings *s, FILE *err, const char *text)
 	s->errors++;
 }
 
-static bool is_originator(struct settings *s, struct slice id)
+static enum ident_kind kind_of(struct settings *s, struct slice id)
 {
 	const struct config *c = &s->c;
 	const struct slice abs = arena_printf(&s->memory, "%.*s%.*s", SF(c->sp_id), SF(c->cse_id));
@@ -304,7 +305,17 @@ static bool is_originator(struct settings *s, struct slice id)
 	enum ident_kind kind;
 	enum ident_form form;
 	struct slice canon;
-	return ident_parse(&s->memory, &home, id, &kind, &form, &canon) == RC_OK && kind != ID_NONE && kind != ID_SP;
+
+	if (ident_parse(&s->memory, &home, id, &kind, &form, &canon) != RC_OK || kind == ID_SP)
+		return ID_NONE;
+	return kind == ID_AE_S && form != ID_STEM ? ID_CSE : kind; /* a CSE-ID may begin with S */
+}
+
+static bool is_originator(struct settings *s, struct slice id) { return kind_of(s, id) != ID_NONE; }
+
+static bool is_other_cse(struct settings *s, struct slice id)
+{
+	return kind_of(s, id) == ID_CSE && !slice_ends(id, s->c.cse_id);
 }
 
 enum reeve_rc settings_check(struct settings *s, FILE *err)
@@ -317,6 +328,16 @@ enum reeve_rc settings_check(struct settings *s, FILE *err)
 		contradiction(s, err, "store.data is empty: name the folder of the store");
 	if (c->admin.n && !is_originator(s, c->admin))
 		contradiction(s, err, "access.admin is no Originator: write an AE-ID like Cadmin or a CSE-ID like /other");
+	if (c->registrar.cse_id.n && !is_other_cse(s, c->registrar.cse_id))
+		contradiction(s, err, "registrar.id is no CSE-ID of another CSE: write it like /in1");
+	if (c->registrar.cse_id.n && !c->registrar.poa.n)
+		contradiction(s, err, "registrar.id is set, but registrar.poa does not say where that CSE is");
+	if (c->registrar.cse_id.n && c->type == CSE_IN && !slice_starts(c->registrar.cse_id, S("//")))
+		contradiction(s, err, "registrar.id: an IN-CSE registers with nobody in its own domain (cse.type is MN or ASN otherwise)");
+	if (c->registrar.base_name.n && !text_name(c->registrar.base_name, 128))
+		contradiction(s, err, "registrar.name is no resource name");
+	if (c->registrar.retry_first > c->registrar.retry_most)
+		contradiction(s, err, "registrar.retry_first is longer than registrar.retry_most");
 	if (c->notify.retry_first > c->notify.retry_most)
 		contradiction(s, err, "notify.retry_first is longer than notify.retry_most");
 	if (c->limits.outbox_per_sub > c->limits.outbox)

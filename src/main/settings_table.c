@@ -11,6 +11,8 @@ const struct option_section option_sections[] = {
 	{ "cse", "Who this CSE is. Applications and other CSEs store these names: choose before the first start." },
 	{ "store", "Where resources are kept." },
 	{ "keys", "Long-term secrets, in a sealed file; see reeve-key(1)." },
+	{ "registrar", "The CSE that this one registers with, in the direction of the infrastructure; an IN-CSE has none. What is "
+		       "addressed to CSEs that are not registered here goes there." },
 	{ "http", "The HTTP listener (TS-0009)." },
 	{ "server", "The process." },
 	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
@@ -53,6 +55,21 @@ const struct option options[] = {
 	{ "keys", "seal", OPT_PATH, AT(keys.seal), 0, 0,
 	  "File with its sealing key, readable by the owner only; best on another disk, or given by the service manager. Empty: "
 	  "the name of the sealed file with .seal." },
+
+	{ "registrar", "id", OPT_ORIGINATOR, AT(registrar.cse_id), 0, 0,
+	  "CSE-ID of the Registrar CSE, for instance /in1. Empty: this CSE registers nowhere." },
+	{ "registrar", "poa", OPT_LIST, AT(registrar.poa), 0, 0,
+	  "Points of access of the Registrar CSE, as URLs (http://in.example:8080); the next one is tried when one does not answer." },
+	{ "registrar", "name", OPT_TEXT, AT(registrar.base_name), 0, 0,
+	  "Resource name of the registrar's <CSEBase>. Empty: it is addressed by its CSE-ID alone, and asked for its name." },
+	{ "registrar", "lifetime", OPT_SPAN, AT(registrar.lifetime), SECONDS(1), 366 * DAY,
+	  "Lifetime to ask for; the registration is renewed when half of what was granted is over." },
+	{ "registrar", "retry_first", OPT_SPAN, AT(registrar.retry_first), SECONDS(1) / 1000, SECONDS(3600),
+	  "Pause before the second attempt to register; it doubles from attempt to attempt." },
+	{ "registrar", "retry_most", OPT_SPAN, AT(registrar.retry_most), SECONDS(1) / 1000, DAY,
+	  "Longest pause between two attempts." },
+	{ "registrar", "deregister", OPT_BOOL, AT(registrar.deregister), 0, 0,
+	  "Take the registration back when the process ends. With false it stays, and what others send is answered as unreachable." },
 
 	{ "http", "address", OPT_ADDRESS, AT(http.address), 0, 0,
 	  "Numeric address to listen on. Plain HTTP is not protected: leave it on loopback, or put a TLS proxy in front." },

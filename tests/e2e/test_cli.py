@@ -148,7 +148,7 @@ def test_default_file_says_what_holds(tmp_path):
 
 SAMPLES = {"cse.id": "/other", "cse.sp": "//sp.example", "cse.name": "base", "cse.type": "MN", "cse.poa": "http://a.example:1, http://b.example:2",
            "store.data": "/x y", "http.address": "::1", "http.open": "true", "access.admin": "Croot", "access.registree": "retrieve",
-           "log.level": "debug", "log.format": "json", "http.port": "0", "audit.events": "policy, links"}
+           "log.level": "debug", "log.format": "json", "http.port": "0", "audit.events": "policy, links", "registrar.name": "inbase"}
 
 
 def test_flags_and_file_say_the_same(tmp_path):
@@ -157,6 +157,8 @@ def test_flags_and_file_say_the_same(tmp_path):
     places.write_text("")
     for name, old in plain.items():
         section, key = name.split(".")
+        if name == "registrar.id":
+            continue  # does not stand alone: test_registrar_options
         if name in SAMPLES:
             new = SAMPLES[name]
         elif old in ("true", "false"):
@@ -174,6 +176,17 @@ def test_flags_and_file_say_the_same(tmp_path):
         assert by_flag == by_file, name
         assert by_flag[name] != old, name
         assert {k: v for k, v in by_flag.items() if k != name} == {k: v for k, v in plain.items() if k != name}
+
+
+def test_registrar_options():
+    """Of another CSE, at an address, and of none above an IN-CSE."""
+    good = {"cse.type": "MN", "registrar.id": "/in1", "registrar.poa": "http://127.0.0.1:1"}
+    for change, why in [({}, None), ({"registrar.id": "/reeve"}, "another CSE"), ({"registrar.id": "Cae"}, "another CSE"),
+                        ({"registrar.id": "nonsense"}, "registrar.id"), ({"registrar.poa": ""}, "registrar.poa"),
+                        ({"cse.type": "IN"}, "IN-CSE"), ({"cse.type": "IN", "registrar.id": "//other.example/in2"}, None),
+                        ({"registrar.name": "a/b"}, "registrar.name"), ({"registrar.retry_first": "1h"}, "retry_first")]:
+        got = reeve("check", "config", "/dev/null", *("--%s=%s" % o for o in dict(good, **change).items()))
+        assert (got.returncode == OK) == (why is None) and (why or "") in got.stderr, (change, got)
 
 
 def test_flags_are_stronger_than_the_file(tmp_path):
