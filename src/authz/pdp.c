@@ -255,3 +255,36 @@ bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part
 	}
 	return false;
 }
+
+static size_t add_roles(const struct rule *r, struct slice *out, size_t n, size_t most)
+{
+	for (uint32_t i = 0; i < r->n_roles && n < most; i++) {
+		size_t k = 0;
+
+		while (k < n && !slice_eq(out[k], r->role[i]))
+			k++;
+		if (k == n)
+			out[n++] = r->role[i];
+	}
+	return n;
+}
+
+size_t pdp_roles(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f, struct slice *out,
+		 size_t most)
+{
+	struct derived d = { 0 };
+	size_t got = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct rules *rules = policies[i] ? &policies[i]->part[part] : &no_rules;
+
+		for (uint32_t k = 0; k < rules->n; k++) {
+			const struct rule *r = &rules->rule[k];
+
+			if (r->n_roles && r->ops & f->op && (!r->acaf || f->authenticated) && object_ok(r, f) &&
+			    contexts(r, f, &d) == PDP_MATCH)
+				got = add_roles(r, out, got, most);
+		}
+	}
+	return got;
+}

@@ -58,4 +58,9 @@ struct pdp_unknown {
 bool pdp_undecided(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,
 		   const struct pdp_unknown *u);
 
+/* Role-IDs that would open the door: of the rules that match f in everything but the Originator (AUTHZ-186). Each once, in the order of
+ * the rules, at most `most`; they live as long as the policies. Returns how many. */
+size_t pdp_roles(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f, struct slice *out,
+		 size_t most);
+
 #endif

@@ -66,6 +66,8 @@ static const struct policy *load(struct exec *x, struct res_key key)
 	return p;
 }
 
+const struct policy *access_policy(struct exec *x, struct res_key key) { return load(x, key); }
+
 void access_add_policy(struct exec *x, struct governing *g, struct res_key key)
 {
 	const struct policy *p = g->n < POLICIES_MOST ? load(x, key) : NULL;
@@ -118,8 +120,8 @@ static void target_facts(struct exec *x, struct req *r, const struct res *target
 static struct rights_question question(const struct res *target, const struct governing *g, unsigned bit, int32_t child_ty, bool final)
 {
 	return (struct rights_question){ .target = target, .policies = g->p, .keys = g->key, .n_policies = g->n,
-					 .part = g->part, .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS, .bit = bit,
-					 .child_ty = child_ty, .final = final };
+					 .part = g->part, .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS,
+					 .by_list = g->by_list, .bit = bit, .child_ty = child_ty, .final = final };
 }
 
 enum reeve_rc access_decide(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
@@ -207,6 +209,7 @@ enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slic
 	for (size_t i = 0; i < n; i++)
 		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
 			access_add_policy(x, &g, t.res.key);
+	g.by_list = true;
 	rc = access_decide(x, r, target, &g, bit, child_ty, true);
 	return rc == RC_NOTFOUND ? denied(x, r, target, &g, bit, child_ty) : rc;
 }

@@ -16,12 +16,15 @@ struct governing {
 	size_t n;
 	enum policy_part part;
 	bool default_policy;   /* only the creating Originator */
+	bool by_list;          /* exec_authorize_by */
 	struct slice creator;
 	const char *ground;
 };
 
 /* False: none at all. */
 bool access_governing(struct exec *x, const struct res *target, struct governing *g);
+/* The compiled <accessControlPolicy> at key, valid for this decision; NULL when there is none that is alive. */
+const struct policy *access_policy(struct exec *x, struct res_key key);
 /* One policy more, if it is there. */
 void access_add_policy(struct exec *x, struct governing *g, struct res_key key);
 /* The local rules, then what else the Originator may rely on. RC_OK, RC_NOTFOUND (no); when final also RC_REFUSED and RC_AGAIN, see

@@ -21,6 +21,8 @@
 #include "core/own.h"
 #include "core/registrar.h"
 #include "core/pending.h"
+#include "core/rights/consult.h"
+#include "core/rights/relation.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -308,10 +310,11 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	c->cfg = cfg;
 	c->n_loops = cfg->threads ? cfg->threads : cpus > 0 ? (unsigned)cpus : 1;
 	if ((rc = own_names(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK || (rc = make_base(c, why)) != RC_OK ||
-	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK || (rc = enquiries_new(c, &c->enquiries)) != RC_OK)
+	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK || (rc = enquiries_new(c, &c->enquiries)) != RC_OK ||
+	    (rc = consult_new(c, &c->consult)) != RC_OK)
 		goto failed;
 	c->fanout_seen = fanout_seen_new(65536);
-	if (!(c->forwards = forwards_new())) {
+	if (!(c->forwards = forwards_new()) || !(c->relations = relations_new())) {
 		rc = RC_NOMEM;
 		goto failed;
 	}
@@ -357,6 +360,7 @@ static void stop_hub(struct loop *l, struct loop_msg *m)
 	for (unsigned i = 0; i < s->c->n_transports; i++)
 		if (s->c->transports[i].stop)
 			s->c->transports[i].stop(s->c->transports[i].ctx);
+	consult_stop(s->c->consult);
 	hub_stop(s->c->hub);
 	uv_sem_post(&s->done);
 }
@@ -388,6 +392,8 @@ void core_stop(struct core *c)
 	notifier_free(c->notifier);
 	enquiries_free(c->enquiries);
 	own_end(c);
+	consult_free(c->consult);
+	relations_free(c->relations);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
 	forwards_free(c->forwards);

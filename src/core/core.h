@@ -20,6 +20,8 @@ struct audit;
 struct fanout_seen;
 struct forwards;
 struct registrar;
+struct consult;
+struct relations;
 struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
@@ -76,6 +78,8 @@ struct core {
 	struct notifier *notifier;
 	struct hub *hub;          /* polling channels, waiting requests */
 	struct enquiries *enquiries; /* questions to authorization points; hub only */
+	struct consult *consult;  /* questions to Dynamic Authorization Systems (rights/consult.h); NULL: none are asked */
+	struct relations *relations; /* signatures for tokens (rights/relation.h); the same */
 	pthread_mutex_t own_lock;
 	struct own *own;          /* requests of the core itself (own.h) */
 	struct decisions *decisions; /* log of denials */

@@ -294,8 +294,7 @@ static enum reeve_rc link_policies(struct exec *x, struct req *r, struct draft *
 	return RC_OK;
 }
 
-/* daci: links to policies for consultation. One that leads nowhere counts as unset when it is needed (TS-0001 9.6.1.3.2), but whoever writes
- * one is told. */
+/* daci: one that leads nowhere counts as unset when it is needed (TS-0001 9.6.1.3.2), but whoever writes one is told. */
 static enum reeve_rc check_consultations(struct exec *x, struct req *r, struct draft *d)
 {
 	struct json j;

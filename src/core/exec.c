@@ -8,6 +8,7 @@
 #include "core/fanout.h"
 #include "core/ipe.h"
 #include "core/notify.h"
+#include "core/rights/grants.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -315,6 +316,8 @@ static enum reeve_rc before_removal(struct exec *x, const struct res *r)
 	enum reeve_rc rc;
 
 	if (r->h.n_subs && (rc = notify_happened(x, NE_DELETE, r, r, (struct slice){ NULL, 0 })) != RC_OK)
+		return rc;
+	if ((rc = grants_removing(x, r)) != RC_OK)
 		return rc;
 	return hooks && hooks->removing ? hooks->removing(x, r) : RC_OK;
 }

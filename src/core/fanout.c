@@ -268,6 +268,7 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->content_rsc = from->content_rsc;
 	to->content_why = from->content_why;
 	to->internal = from->internal;
+	to->member = true; /* it waits for nothing of its own */
 }
 
 enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_member *m)

@@ -29,6 +29,12 @@
 	X(expired, "resources removed because their time had come")                           \
 	X(connections_opened, "connections accepted")                                         \
 	X(connections_closed, "connections closed")                                           \
+	X(consultations, "questions sent to Dynamic Authorization Systems")                   \
+	X(consultations_shared, "requests that waited for a question of another request, or were answered by one just asked") \
+	X(consultations_failed, "questions that were not answered, or not so that it makes sense") \
+	X(grants, "dynamic policies created")                                                 \
+	X(limit_consultations, "requests for which nobody was asked: dynamic.consultations or consultations_each") \
+	X(limit_grants, "grants not applied: dynamic.grants or grants_each")                  \
 	X(limit_connections, "connections refused: limits.connections")                       \
 	X(limit_body, "requests refused: limits.body")                                        \
 	X(limit_header, "requests refused: limits.header")                                    \

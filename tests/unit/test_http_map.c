@@ -679,13 +679,14 @@ static void answers_about_rights(void **state)
 	r->ati = S("{\"ltia\":[{\"lti\":\"L1\",\"tkid\":\"t-1@das.example\"},{\"lti\":\"L2\",\"tkid\":\"t-2@das.example\"},"
 		   "{\"lti\":\"x\\r\\nX-Evil: 1\",\"tkid\":\"t\"}]}");
 	r->tqf = S("{\"dasi\":[{\"uri\":\"http://das.example/\"}]}");
-	r->asri = true;
 	r->rsc = 2000;
 	t = answer(&out, r, true);
 	assert_has(t, "\r\nX-M2M-ATI: L1:t-1@das.example+L2:t-2@das.example\r\n");
 	assert_not(t, "Evil");
-	assert_not(t, "X-M2M-ASRI"); /* both of refusals only */
-	assert_not(t, "dasi");
+	assert_not(t, "X-M2M-ASRI");
+	assert_not(t, "dasi"); /* of refusals only */
+	r->asri = true; /* the core says whether it is also told with success (dynamic.asri_on_success) */
+	assert_has(answer(&out, r, true), "\r\nX-M2M-ASRI: true\r\n");
 	req_refuse(r, 4103, "no right");
 	r->rsc = 4103;
 	t = answer(&out, r, true);

@@ -156,7 +156,7 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 			p = PUT(put_number(PUT(p, "X-M2M-CTO: "), r->cnot), "\r\n");
 		p = LINE(p, "Content-Location: ", buf_view(&where));
 		p = LINE(p, "X-M2M-ATI: ", buf_view(&ati));
-		if (r->asri && r->rsc >= 4000)
+		if (r->asri)
 			p = PUT(p, "X-M2M-ASRI: true\r\n");
 		if (r->passed)
 			p = put_passed(p, r->passed);

@@ -117,6 +117,6 @@ void claims_write_answer(struct buf *b, const struct req *r)
 		buf_lit(b, ",\"tqf\":");
 		buf_slice(b, r->tqf);
 	}
-	if (r->asri && r->rsc >= 4000)
+	if (r->asri)
 		buf_lit(b, ",\"asri\":true");
 }

@@ -4,12 +4,17 @@
 
 #include "core/audited.h"
 #include "core/hub.h"
+#include "core/rights/consult.h"
 #include "core/work.h"
 
-extern const struct rights_method rights_remote;
+extern const struct rights_method rights_grants, rights_consult, rights_remote;
 
 /* Methods that are built; a kind without a row says no. */
-static const struct rights_method *const methods[RIGHTS_KINDS] = { [RIGHTS_REMOTE] = &rights_remote };
+static const struct rights_method *const methods[RIGHTS_KINDS] = {
+	[RIGHTS_GRANTS] = &rights_grants,
+	[RIGHTS_CONSULT] = &rights_consult,
+	[RIGHTS_REMOTE] = &rights_remote,
+};
 
 enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_question *q)
 {
@@ -24,9 +29,11 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 		if (!m)
 			continue;
 		if (m->judge && (rc = m->judge(x, r, q)) != RC_NOTFOUND) {
-			if (rc == RC_OK && q->final)
+			if (rc == RC_OK && q->final) {
 				audited(x, &(struct audit_what){ .kind = AUDIT_PERMITTED, .target = res_ri(q->target),
 								 .ground = slice_str(m->name) });
+				consult_permitted(x, r);
+			}
 			return rc;
 		}
 		/* what an earlier method could fetch comes before what a later one has at hand: the standard's order */

@@ -23,6 +23,7 @@ struct rights_question {
 	enum policy_part part;
 	bool by_creator;         /* the default policy governs: no rules, the creator only */
 	bool own_only;           /* selfPrivileges decide: nothing but roles may change the outcome (AUTHZ-054) */
+	bool by_list;            /* of a list, not those that govern the target: what is granted for that says nothing */
 	unsigned bit;            /* ACOP_ */
 	int32_t child_ty;
 	bool final;              /* about the request itself, not one resource among others: may wait, and may refuse */

@@ -3,6 +3,7 @@
  * all there is to check (AUTHZ-182) but for addresses nobody could ever be reached at. What it is used for: core/rights/consult.c. */
 #include "core/types.h"
 
+#include "core/audited.h"
 #include "core/notify_int.h"
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
@@ -18,4 +19,30 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return RC_OK;
 }
 
-const struct type_hooks type_dac = { .ty = 34, .check = check };
+static void audit(struct exec *x, const char *action, const struct res *dac)
+{
+	audited(x, &(struct audit_what){ .kind = AUDIT_CONSULTATION, .action = action, .target = res_ri(dac),
+					 .detail = res_member(dac, S("dap")) });
+}
+
+static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
+{
+	(void)r, (void)parent;
+	audit(x, "create", nw);
+	return RC_OK;
+}
+
+static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
+{
+	(void)r, (void)old;
+	audit(x, "change", nw);
+	return RC_OK;
+}
+
+static enum reeve_rc removing(struct exec *x, const struct res *dac)
+{
+	audit(x, "delete", dac);
+	return RC_OK;
+}
+
+const struct type_hooks type_dac = { .ty = 34, .check = check, .created = created, .updated = updated, .removing = removing };

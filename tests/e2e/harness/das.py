@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Dynamic Authorization System as a test needs it: an HTTP server that keeps what it is asked and answers what the test says.
+
+It shares no code with the program: what it reads is what went over the wire, and what it answers is written here by hand, right or wrong."""
+
+import json
+import queue
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+
+
+class Question:
+    """One request as it arrived."""
+
+    def __init__(self, method, path, headers, body):
+        self.method, self.path, self.headers, self.body = method, path, headers, body
+        self.content = json.loads(body) if body else None
+        self.origin = headers.get("x-m2m-origin")
+
+    @property
+    def seci(self):
+        assert self.content and set(self.content) == {"m2m:seci"}, "no security information: %r" % self.content
+        return self.content["m2m:seci"]
+
+    @property
+    def dreq(self):
+        assert self.seci["sit"] == 1 and set(self.seci) == {"sit", "dreq"}, self.seci
+        return self.seci["dreq"]
+
+    @property
+    def darq(self):
+        assert self.seci["sit"] == 7 and set(self.seci) == {"sit", "darq"}, self.seci
+        return self.seci["darq"]
+
+    def __repr__(self):
+        return "<%s %s %r>" % (self.method, self.path, self.content)
+
+
+class Reply:
+    """What goes back: content (JSON) or body (bytes as they are); `cut` ends the connection before the whole body is out."""
+
+    def __init__(self, content=None, rsc=2000, body=None, headers=(), status=None, cut=False, kind="application/json"):
+        self.rsc, self.headers, self.status, self.cut, self.kind = rsc, list(headers), status, cut, kind
+        self.body = body if body is not None else json.dumps(content).encode() if content is not None else b""
+
+
+NOTHING = Reply()
+
+
+def dres(**members):
+    """{"m2m:seci":{"sit":2,"dres":{...}}}"""
+    return {"m2m:seci": {"sit": 2, "dres": members}}
+
+
+def granted(rules, lifetime=None, **members):
+    """dres with a dynamic policy; rules a list of accessControlRules."""
+    dai = {"gp": {"acr": list(rules)}}
+    if lifetime is not None:
+        dai["pl"] = lifetime
+    return dres(dai=dai, **members)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Das:
+    """answer(question) -> Reply, content, or None for a response without content; it runs in a thread of its own and may block."""
+
+    def __init__(self, answer=None, port=0):
+        self.queue = queue.Queue()
+        self.answer = answer
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 60
+
+            def handle_any(self):
+                n = int(self.headers.get("Content-Length") or 0)
+                q = Question(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(n))
+                outer.queue.put(q)
+                a = outer.answer(q) if callable(outer.answer) else outer.answer
+                a = a if isinstance(a, Reply) else Reply(a)
+                try:
+                    self.send_response(a.status or (200 if a.rsc < 3000 else 403))
+                    self.send_header("X-M2M-RSC", str(a.rsc))
+                    self.send_header("X-M2M-RI", q.headers.get("x-m2m-ri", ""))
+                    for k, v in a.headers:
+                        self.send_header(k, v)
+                    if a.body:
+                        self.send_header("Content-Type", a.kind)
+                    self.send_header("Content-Length", str(len(a.body) + (1 if a.cut else 0)))
+                    self.end_headers()
+                    self.wfile.write(a.body)
+                    if a.cut:
+                        self.wfile.flush()
+                        self.close_connection = True
+                except OSError:
+                    self.close_connection = True  # nobody waits any more
+
+            do_POST = do_PUT = do_GET = do_DELETE = handle_any
+
+            def log_message(self, *a):
+                pass
+
+        from .server import free_port
+        self.server = _Server(("127.0.0.1", port or free_port()), Handler)
+        self.port = self.server.server_address[1]
+        self.url = "http://127.0.0.1:%d/das" % self.port
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def asked(self, timeout=15.0):
+        """The next question; fails when none comes."""
+        try:
+            return self.queue.get(timeout=timeout)
+        except queue.Empty:
+            raise AssertionError("the DAS was not asked within %g s" % timeout) from None
+
+    def not_asked(self):
+        """Nothing has come that was not looked at. Only meaningful after the answer to the request in question."""
+        assert self.queue.empty(), "asked: %r" % self.queue.get_nowait()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(5)
