@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import json
+import random
 import socket
 import threading
 
@@ -654,3 +655,53 @@ def test_the_end_while_asking(new_server, point):
         begun.wait(10)
         s.stop()
     go.set()
+
+
+# --- the same decision wherever it is made
+
+
+def random_rules(rnd, here):
+    """Rules over a small world, so that many of them match. No target type: a decision point elsewhere cannot know it."""
+    who = ["all", "CA", "CB", "CA*", "C*", "S1", "//reeve.local", "//other.sp", "/in9/C1", here + "/CA", here + "/CB", "//*/gw7/C*", "r@x.y", "*A"]
+    out = []
+    for _ in range(rnd.randrange(1, 4)):
+        r = {"acor": rnd.sample(who, rnd.randrange(1, 3)), "acop": rnd.randrange(1, 64)}
+        if rnd.random() < 0.4:
+            r["acco"] = [rnd.choice([{"acip": {"ipv4": [rnd.choice(["127.0.0.0/8", "10.0.0.0/8"])]}},
+                                     {"actw": [rnd.choice(["* * * * * * *", NEVER])]},
+                                     {"acip": {"ipv6": ["::/0"]}, "actw": ["* * * * * * *"]}]) for _ in range(rnd.randrange(1, 3))]
+        if rnd.random() < 0.3:
+            r["acod"] = [{"chty": rnd.sample([3, 4, 9], rnd.randrange(1, 3))}]
+        if rnd.random() < 0.2:
+            r["acaf"] = rnd.random() < 0.5
+        out.append(r)
+    return out
+
+
+def test_remote_is_local(new_server, chain):
+    """AUTHZ-215: 300 random policies and requests, decided here, by a decision point elsewhere, and by rules from elsewhere"""
+    rnd = random.Random(7)
+    [b] = chain(1, lambda i: {"distributed.policies": ["/gw7/gwbase/a/c%02d* base0/p%d" % (i, i) for i in range(30)]})
+    a = new_server({"cse.id": "/gw7", "cse.name": "gwbase"})
+    owner = a.register(name="a")
+    guests = [a.register("CA"), a.register("CB"), a.register("S1")]
+    permitted = 0
+    for i in range(30):
+        rules_here = random_rules(rnd, "/gw7")
+        there = json.loads(json.dumps(rules_here))
+        for r in there:  # a stem means an AE of the CSE where the policy is
+            r["acor"] = ["/gw7/" + x if x.startswith("C") else x for x in r["acor"]]
+        b.boss.made(b.base, ACP, {"rn": "p%d" % i, "pv": allow(*there), "pvs": allow(rule(b.boss.origin, ALL))})
+        _, pol = owner.policy(rules_here)
+        local = owner.made(owner.at, CNT, {"rn": "local%d" % i, "acpi": [pol]})
+        decided = delegated(owner, "adri", [url(b, "pdp")], rn="c%02dd" % i)
+        fetched = delegated(owner, "apri", [url(b, "prp")], rn="c%02dr" % i)
+        for _ in range(10):
+            e = rnd.choice(guests)
+            ask_for = rnd.choice([
+                lambda at: e.retrieve(at), lambda at: e.update(at, CNT, {"lbl": ["x"]}), lambda at: e.create(at, CIN, {"con": "x"}),
+                lambda at: e.create(at, CNT, {}), lambda at: e.retrieve(at + "/la"), lambda at: e.notify(at, {"m2m:sgn": {"sur": "x"}})])
+            got = [ask_for(at).rsc for at in (local, decided, fetched)]
+            assert got[0] == got[1] == got[2], (i, e.origin, rules_here, got)
+            permitted += got[0] != 4103
+    assert 60 < permitted < 240
