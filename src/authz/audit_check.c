@@ -145,7 +145,8 @@ static void check_beginning(struct audit_chain *ch, const struct audit_line *l)
 	else if (l->seq > 1 && l->file == 1)
 		tell(ch, true, ch->line, "the first file begins with number %llu: lines are missing before it", U(l->seq));
 	else if (l->seq > 1)
-		tell(ch, false, ch->line, "lines 1 to %llu are not here: they are in older files, or were removed with them", U(l->seq - 1));
+		tell(ch, false, ch->line, "lines 1 to %llu are not here: they are in older files, or were removed with them",
+		     U(l->seq - 1));
 }
 
 static void check_file(struct audit_chain *ch, const struct audit_line *l)
@@ -174,7 +175,8 @@ static void compare_known(struct audit_chain *ch, const struct audit_line *l)
 			continue;
 		c->known[i].seen = true;
 		if (!same(c->known[i].sum, l->sum))
-			tell(ch, true, ch->line, "is not the line %llu that %s knows: lines were written anew", U(l->seq), c->known[i].where);
+			tell(ch, true, ch->line, "is not the line %llu that %s knows: lines were written anew", U(l->seq),
+			     c->known[i].where);
 	}
 }
 

@@ -100,7 +100,8 @@ int check_audit(int argc, char **argv)
 	status = settings_arguments(&s, "check audit", true, argc, argv, take, &q);
 	find(&s, &q, path, head);
 	if (status == EXIT_OK && q.known && !audit_check_known(&c, slice_str(q.known)))
-		status = usage_error("check audit", "--known %s: expected NUMBER:SUM, as a checkpoint in the log of the process has them", q.known);
+		status = usage_error("check audit", "--known %s: expected NUMBER:SUM, as a checkpoint in the log of the process has them",
+				     q.known);
 	if (status == EXIT_OK)
 		status = judge(&q, &c, path, head);
 	settings_free(&s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A change of a policy or group counts for every request sent after its answer, on every thread, whatever the thread had compiled
- * before (AUTHZ-061, AUTHZ-077, AUTHZ-115). All threads keep deciding about the same resources meanwhile, so that caches are filled from
+ * before (AUTHZ-061, AUTHZ-077, AUTHZ-115); and one whose time is over counts no more (AUTHZ-058). All threads keep deciding about the same resources meanwhile, so that caches are filled from
  * snapshots of before, during and after each change. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -204,9 +204,66 @@ static void removal(void **state)
 
 #define threads_test(f) cmocka_unit_test_setup_teardown(f, threads_setup, cse_teardown)
 
+/* --- the end of a policy --- */
+
+/* What is decided at `now`, with the same compiled policies as before. */
+static bool permitted_at(struct exec *x, const char *who, usec now)
+{
+	struct req *r = calloc(1, sizeof(*r));
+	struct target t;
+	bool yes;
+
+	x->now = now;
+	req_init(r, &x->core->loops[0], 1 << 20, 1 << 20);
+	r->op = OP_RETRIEVE;
+	r->fr = slice_str(who);
+	r->to = S("cse/guarded");
+	r->rqi = S("t");
+	r->rvi = S("3");
+	r->received = now;
+	assert_non_null(work_of(x->core, r));
+	assert_int_equal(check_originator(x, r), RC_OK);
+	assert_int_equal(exec_resolve(x, r, &t), RC_OK);
+	yes = exec_permitted(x, r, &t.res, ACOP_RETRIEVE, 0);
+	req_free(r);
+	free(r);
+	return yes;
+}
+
+/* AUTHZ-058: a policy past its et is as if it were deleted, also while its record is still there and it has been compiled. */
+static void expired(void **state)
+{
+	struct cse *t = *state;
+	struct exec x = { .core = t->core };
+	const usec now = clock_wall(), hour = 3600 * USEC_S;
+	char et[TEXT_TIMESTAMP_MAX], pc[512];
+	usec end = now - now % USEC_S + hour;
+	int n = (int)text_timestamp_write(end, et);
+
+	snprintf(pc, sizeof(pc), "{\"m2m:acp\":{\"rn\":\"short\",\"et\":\"%.*s\"," PV_WITH(GUEST) "," SELF "}}", n, et);
+	assert_int_equal(call(t, OP_CREATE, "CAdmin", "cse", 1, pc), 2001);
+	assert_int_equal(call(t, OP_CREATE, "CAdmin", "cse", 1, "{\"m2m:acp\":{\"rn\":\"long\"," PV_NONE "," SELF "}}"), 2001);
+	assert_int_equal(call(t, OP_CREATE, "CAdmin", "cse", 3,
+			      "{\"m2m:cnt\":{\"rn\":\"guarded\",\"acpi\":[\"cse/short\",\"cse/long\"]}}"), 2001);
+	x.policies = policy_cache_new(64);
+	assert_int_equal(st_reader_new(t->core->store, &x.tx), RC_OK);
+	assert_int_equal(st_renew(x.tx), RC_OK);
+	for (int again = 0; again < 2; again++) {
+		assert_true(permitted_at(&x, GUEST, now));
+		assert_true(permitted_at(&x, GUEST, end - USEC_S));
+		assert_false(permitted_at(&x, GUEST, end));
+		assert_false(permitted_at(&x, GUEST, end + USEC_S));
+		assert_true(permitted_at(&x, "CAdmin", end + USEC_S)); /* by the other one */
+	}
+	st_release(x.tx);
+	st_reader_free(x.tx);
+	policy_cache_free(x.policies);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { threads_test(rules), threads_test(members), threads_test(links), threads_test(removal) };
+	const struct CMUnitTest tests[] = { threads_test(rules), threads_test(members), threads_test(links), threads_test(removal),
+		threads_test(expired) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
