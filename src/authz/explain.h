@@ -18,4 +18,14 @@ REEVE_MUST_CHECK enum reeve_rc explain_offline(const struct policy_options *o, s
 					       const struct explain_policy *policies, size_t n,
 					       const struct facts *facts, struct buf *json_out, bool *permitted);
 
+/* The same for many questions: checked and compiled once. */
+struct explain_set;
+REEVE_MUST_CHECK enum reeve_rc explain_compile(const struct policy_options *o, struct arena *a, const struct explain_policy *policies,
+					       size_t n, struct buf *json_out, struct explain_set **out);
+void explain_set_free(struct explain_set *s);
+size_t explain_set_policies(const struct explain_set *s, const struct policy *const **out);
+/* Judge by the policies with these names, or by all when n_names is 0. RC_NOTFOUND: there is no policy of a name. */
+REEVE_MUST_CHECK enum reeve_rc explain_judge(const struct explain_set *s, struct arena *a, const struct slice *names, size_t n_names,
+					     const struct facts *facts, struct buf *json_out, bool *permitted);
+
 #endif

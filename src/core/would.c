@@ -17,19 +17,6 @@ static unsigned bit_of(const struct would *w)
 	return w->discovery ? ACOP_DISCOVERY : bits[w->op];
 }
 
-static enum reeve_rc judge(struct exec *x, struct req *r, const struct would *w, struct buf *json, bool *permitted)
-{
-	struct target t;
-	enum reeve_rc rc = check_originator(x, r);
-
-	if (rc != RC_OK || (rc = exec_resolve(x, r, &t)) != RC_OK)
-		return rc;
-	if (w->authenticated)
-		r->work->facts.authenticated = true;
-	exec_explain(x, r, &t.res, bit_of(w), w->ty, json, permitted);
-	return RC_OK;
-}
-
 static void ask(struct req *r, const struct would *w)
 {
 	r->op = w->op;
@@ -44,40 +31,100 @@ static void ask(struct req *r, const struct would *w)
 	memcpy(r->peer.ip, w->ip, sizeof(r->peer.ip));
 }
 
-enum reeve_rc core_would(const struct config *cfg, const struct would *w, struct buf *json, bool *permitted, char why[256])
+/* What the question itself knows of the Originator. */
+static void told(struct req *r, const struct would *w)
 {
-	struct exec x = { .now = w->when };
-	struct core *c = NULL;
+	struct facts *f = &r->work->facts;
+
+	if (w->authenticated)
+		f->authenticated = true;
+	if (w->n_roles) {
+		f->roles = w->roles;
+		f->n_roles = w->n_roles;
+	}
+	if (w->position_known) {
+		f->position_known = true;
+		f->latitude = w->latitude;
+		f->longitude = w->longitude;
+	}
+	if (w->country[0])
+		memcpy(f->country, w->country, sizeof(f->country));
+}
+
+static enum reeve_rc judge(struct exec *x, struct req *r, const struct would *w, struct buf *json, bool *permitted)
+{
+	struct target t;
+	enum reeve_rc rc = check_originator(x, r);
+
+	if (rc != RC_OK || (rc = exec_resolve(x, r, &t)) != RC_OK)
+		return rc;
+	told(r, w);
+	exec_explain(x, r, &t.res, bit_of(w), w->ty, json, permitted);
+	return RC_OK;
+}
+
+void look_close(struct look *l)
+{
+	if (l->x.tx) {
+		st_release(l->x.tx);
+		st_reader_free(l->x.tx);
+	}
+	policy_cache_free(l->x.policies);
+	if (l->core)
+		core_look_end(l->core);
+	*l = (struct look){ .core = NULL };
+}
+
+enum reeve_rc look_open(const struct config *cfg, size_t policies_cached, struct look *out, char why[256])
+{
+	enum reeve_rc rc;
+
+	*out = (struct look){ .core = NULL };
+	if ((rc = core_look(cfg, &out->core, why)) != RC_OK)
+		return rc;
+	out->x.core = out->core;
+	out->x.policies = policy_cache_new(policies_cached);
+	rc = out->x.policies ? st_reader_new(out->core->store, &out->x.tx) : RC_NOMEM;
+	if (rc == RC_OK && (rc = st_renew(out->x.tx)) == RC_OK)
+		return RC_OK;
+	snprintf(why, 256, "%s: %s", rc_name(rc), st_why(out->core->store));
+	if (out->x.tx) /* there is no snapshot to release */
+		st_reader_free(out->x.tx);
+	out->x.tx = NULL;
+	look_close(out);
+	return rc;
+}
+
+enum reeve_rc look_would(struct look *l, const struct would *w, struct buf *json, bool *permitted, char why[256])
+{
 	struct req *r = calloc(1, sizeof(*r));
 	enum reeve_rc rc;
 
 	*permitted = false;
 	if (!r)
 		return RC_NOMEM;
-	if ((rc = core_look(cfg, &c, why)) != RC_OK) {
-		free(r);
-		return rc;
-	}
-	x.core = c;
-	x.policies = policy_cache_new(64);
-	req_init(r, NULL, cfg->limits.request_memory, 65536);
+	req_init(r, NULL, l->core->cfg->limits.request_memory, 65536);
 	ask(r, w);
-	if (!x.policies)
-		rc = RC_NOMEM;
-	if (rc == RC_OK && (rc = st_reader_new(c->store, &x.tx)) == RC_OK) {
-		if ((rc = st_renew(x.tx)) == RC_OK) {
-			rc = judge(&x, r, w, json, permitted);
-			st_release(x.tx);
-		}
-		st_reader_free(x.tx);
-	}
+	l->x.now = w->when;
+	rc = judge(&l->x, r, w, json, permitted);
 	if (rc == RC_REFUSED)
 		snprintf(why, 256, "%d: %.*s", r->rsc, r->dbg.n > 200 ? 200 : (int)r->dbg.n, r->dbg.p ? r->dbg.p : "");
 	else if (rc != RC_OK)
-		snprintf(why, 256, "%s: %s", rc_name(rc), st_why(c->store));
-	policy_cache_free(x.policies);
+		snprintf(why, 256, "%s: %s", rc_name(rc), st_why(l->core->store));
 	req_free(r);
 	free(r);
-	core_look_end(c);
+	return rc;
+}
+
+enum reeve_rc core_would(const struct config *cfg, const struct would *w, struct buf *json, bool *permitted, char why[256])
+{
+	struct look l;
+	enum reeve_rc rc = look_open(cfg, 64, &l, why);
+
+	*permitted = false;
+	if (rc != RC_OK)
+		return rc;
+	rc = look_would(&l, w, json, permitted, why);
+	look_close(&l);
 	return rc;
 }

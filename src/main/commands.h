@@ -15,6 +15,7 @@ int cmd_up(int argc, char **argv);
 int cmd_ae(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 /* True for --help, -h, help. */

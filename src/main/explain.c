@@ -6,13 +6,13 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "authz/decisions.h"
 #include "base/log.h"
 #include "core/would.h"
 #include "main/ae.h"
 #include "main/commands.h"
+#include "main/policy_file.h"
 #include "main/settings.h"
 
 static const char *help =
@@ -44,7 +44,7 @@ static const char *help =
 	"Exit status: 0 permitted, or the decision was found; 1 denied, or not found; 2 the command line is wrong;\n"
 	"3 the store cannot be read.\n";
 
-enum { FILES_MAX = 64, ROLES_MAX = 32, POLICY_FILE_MAX = 4 << 20 };
+enum { FILES_MAX = 64, ROLES_MAX = 32 };
 
 struct asked {
 	struct settings s;
@@ -244,67 +244,6 @@ static int explain_live(struct asked *q)
 
 /* --- by files --- */
 
-static bool read_file(struct arena *a, const char *path, struct slice *out)
-{
-	FILE *f = fopen(path, "re");
-	char *p = f ? arena_alloc(a, POLICY_FILE_MAX) : NULL;
-	size_t n = p ? fread(p, 1, POLICY_FILE_MAX, f) : 0;
-	bool ok = p && !ferror(f) && n < POLICY_FILE_MAX;
-
-	if (!ok)
-		fprintf(stderr, "reeve explain: %s: %s\n", path, f ? "cannot be read, or is too long" : "cannot be opened");
-	if (f)
-		fclose(f);
-	*out = slice_of(p, n);
-	return ok;
-}
-
-/* What the CSE checks first when a policy is written: the data model. */
-static bool check_model(struct arena *a, const char *path, const struct json *j, uint32_t i)
-{
-	struct slice why = S("");
-	if (!i || model_check(model_type("m2m:setOfAcrs"), false, j, i, a, &why) == RC_OK)
-		return true;
-	fprintf(stderr, "reeve explain: %s: the policy would be refused: %.*s\n", path, SF(why));
-	return false;
-}
-
-/* {"m2m:acp":{...}}, or the inside of it, or privileges alone ({"acr":[...]}). */
-static bool read_policy(struct arena *a, const char *path, struct explain_policy *p)
-{
-	struct slice text, why;
-	struct json j;
-	uint32_t acp, pv, pvs, name;
-
-	if (!read_file(a, path, &text))
-		return false;
-	if (json_parse(a, text, &json_default_limits, &j, &why) != RC_OK) {
-		fprintf(stderr, "reeve explain: %s: %.*s\n", path, SF(why));
-		return false;
-	}
-	acp = json_member(&j, 0, S("m2m:acp"));
-	pv = json_member(&j, acp, S("pv"));
-	pvs = json_member(&j, acp, S("pvs"));
-	name = json_member(&j, acp, S("rn"));
-	*p = (struct explain_policy){ .name = name ? json_string(a, &j, name) : slice_str(path) };
-	if (json_member(&j, 0, S("acr"))) {
-		const struct slice whole = arena_printf(a, "{\"pv\":%.*s}", SF(text));
-		if (!whole.p || json_parse(a, whole, &json_default_limits, &j, &why) != RC_OK)
-			return false;
-		p->pv = text;
-		pv = json_member(&j, 0, S("pv"));
-	}
-	else if (!pv && !pvs) {
-		fprintf(stderr, "reeve explain: %s: neither pv nor pvs nor acr: this is no accessControlPolicy\n", path);
-		return false;
-	}
-	if (pv && !p->pv.p)
-		p->pv = json_raw(&j, pv);
-	if (pvs)
-		p->pvs = json_raw(&j, pvs);
-	return check_model(a, path, &j, pv) && check_model(a, path, &j, pvs);
-}
-
 static unsigned op_bit(const struct would *w)
 {
 	switch (w->op) {
@@ -320,8 +259,7 @@ static int explain_files(struct asked *q)
 {
 	struct arena *a = &q->s.memory;
 	const struct config *c = &q->s.c;
-	const struct ident_home home = { .sp_id = c->sp_id, .cse_id = c->cse_id, .base_name = c->base_name,
-					 .abs = arena_printf(a, "%.*s%.*s", SF(c->sp_id), SF(c->cse_id)) };
+	const struct ident_home home = policy_home(c, a);
 	const struct policy_options o = { .home = &home, .domain_wildcards = c->domain_wildcards, .positions = true, .countries = true };
 	struct explain_policy policies[FILES_MAX];
 	struct facts f = {
@@ -338,7 +276,7 @@ static int explain_files(struct asked *q)
 	memcpy(f.country, q->country, sizeof(f.country));
 	text_time_of(q->w.when, &f.time);
 	for (size_t i = 0; i < q->n_files; i++)
-		if (!read_policy(a, q->files[i], &policies[i]))
+		if (!policy_file_read(a, "explain", q->files[i], &policies[i]))
 			return EXIT_UNREACHABLE;
 	buf_init(&json, 16 << 20);
 	rc = explain_offline(&o, a, policies, q->n_files, &f, &json, &permitted);
@@ -348,28 +286,6 @@ static int explain_files(struct asked *q)
 		fprintf(stderr, "reeve explain: the policy would be refused: %.*s\n", SF(buf_view(&json)));
 	buf_free(&json);
 	return rc == RC_OK && permitted ? EXIT_OK : EXIT_REFUSED;
-}
-
-/* Where the store is when nobody says: the places where `reeve up`, `make run` and the service keep it. */
-static void find_data(struct settings *s)
-{
-	static const char *const places[] = { "reeve-data", "build/data", "/var/lib/reeve" };
-	const char *named = getenv("REEVE_DATA");
-	char path[4096];
-
-	if (s->from[option_find(S("store.data"))] != FROM_DEFAULT)
-		return;
-	if (named && *named) {
-		s->c.data = named;
-		return;
-	}
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%s/decisions.log", places[i]);
-		if (access(path, R_OK) == 0) {
-			s->c.data = places[i];
-			return;
-		}
-	}
 }
 
 int cmd_explain(int argc, char **argv)
@@ -389,7 +305,7 @@ int cmd_explain(int argc, char **argv)
 	log_setup(LOG_WARN, false);
 	settings_init(&q.s);
 	status = settings_arguments(&q.s, "explain", true, argc, argv, take, &q);
-	find_data(&q.s);
+	policy_find_data(&q.s);
 	if (status != EXIT_OK || q.bad)
 		status = EXIT_USAGE;
 	else if (q.id && !q.w.from.p && !q.op_given)

@@ -12,6 +12,7 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "ae", "act as an entity: create, retrieve, update, delete, discover, notify, watch", cmd_ae },
 	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
 	{ "key", "make, import, list and use keys", cmd_key },
+	{ "policy", "test access control policies, find what is wrong with them, ask who can do what", cmd_policy },
 	{ "check", "check a configuration file, a store or an audit log", cmd_check },
 };
 
