@@ -76,11 +76,19 @@ static bool registered(const struct lint *l, struct slice id)
 	return bsearch(&id, l->registered->v, l->registered->n, sizeof(id), lint_compare) != NULL;
 }
 
+/* Without a store, what is nothing else may be the address of a group. */
+static bool maybe_group(const struct lint *l, const struct survey_entry *e)
+{
+	return e->form == SURVEY_NOBODY && !l->reading.group && slice_find(e->text, '*') < 0;
+}
+
 /* May the entry stand for somebody who is there? An id of another CSE may. */
 static bool somebody(const struct part *t, const struct survey_entry *e)
 {
 	const struct lint *l = t->l;
 
+	if (maybe_group(l, e))
+		return true;
 	if (e->form == SURVEY_NOBODY || (e->form == SURVEY_GROUP && e->n_ids == 0))
 		return false;
 	if (!l->registered || t->provisioned || (e->form != SURVEY_NAMED && e->form != SURVEY_GROUP))
@@ -112,9 +120,15 @@ static void look_at_entries(struct part *t, size_t i)
 		bool there = somebody(t, e);
 
 		alive += there;
-		if (e->form == SURVEY_NOBODY)
+		if (maybe_group(t->l, e))
+			finding(t, LINT_NOTE, "nobody", (int)i,
+				arena_printf(t->a, "\"%.*s\" is nobody unless it is the address of a group, which a file cannot tell",
+					     SF(e->text)),
+				S("ask the store"));
+		else if (e->form == SURVEY_NOBODY)
 			finding(t, LINT_WARNING, "nobody", (int)i,
-				arena_printf(t->a, "\"%.*s\" is no identifier, pattern, domain or role, and no group known here", SF(e->text)),
+				arena_printf(t->a, "\"%.*s\" is no identifier, pattern, domain or role, and no group known here",
+					     SF(e->text)),
 				S("correct the spelling, or remove the entry"));
 		else if (e->form == SURVEY_GROUP && e->n_ids == 0)
 			finding(t, LINT_WARNING, "nobody", (int)i,
@@ -124,13 +138,15 @@ static void look_at_entries(struct part *t, size_t i)
 			finding(t, LINT_WARNING, "ghost", (int)i, arena_printf(t->a, "\"%.*s\" is not registered here", SF(e->text)),
 				S("remove the entry; whoever registers under that name gets these rights"));
 		else if (fits_none(t->l, e))
-			finding(t, LINT_NOTE, "ghost", (int)i, arena_printf(t->a, "\"%.*s\" fits nobody who is registered now", SF(e->text)),
+			finding(t, LINT_NOTE, "ghost", (int)i,
+				arena_printf(t->a, "\"%.*s\" fits nobody who is registered now", SF(e->text)),
 				S("nothing, when they are still to come; else remove the entry"));
 	}
 	if (alive)
 		return;
 	t->dead[i] = true;
-	finding(t, LINT_ERROR, "never", (int)i, r->n ? S("none of its Originators is anybody here") : S("acor is empty: it stands for nobody"),
+	finding(t, LINT_ERROR, "never", (int)i,
+		r->n ? S("none of its Originators is anybody here") : S("acor is empty: it stands for nobody"),
 		S("name who is meant, or remove the rule"));
 }
 
@@ -192,7 +208,8 @@ static void look_at_width(struct part *t, size_t i)
 				S("name who needs it, or a group of them"));
 		if (!r->acaf && e->form != SURVEY_DOMAIN && (changes || e->form == SURVEY_ALL))
 			finding(t, changes ? LINT_WARNING : LINT_NOTE, "no-acaf", (int)i,
-				arena_printf(t->a, "\"%.*s\" without acaf: it holds also for Originators that nobody has authenticated", SF(e->text)),
+				arena_printf(t->a, "\"%.*s\" without acaf: it holds also for Originators that nobody has authenticated",
+					     SF(e->text)),
 				S("set acaf to true, unless strangers are meant"));
 	}
 }

@@ -34,8 +34,8 @@ struct lint {
 /* A policy by itself. provisioned: the CSE's own, whose Originators need not have registered. RC_NOMEM. */
 REEVE_MUST_CHECK enum reeve_rc lint_policy(const struct lint *l, const struct policy *p, bool provisioned, struct arena *a);
 /* Does any rule of this part stand for somebody, at some time, and permit one of `ops`? */
-REEVE_MUST_CHECK enum reeve_rc lint_alive(const struct lint *l, const struct policy *p, enum policy_part part, unsigned ops, struct arena *a,
-					  bool *alive);
+REEVE_MUST_CHECK enum reeve_rc lint_alive(const struct lint *l, const struct policy *p, enum policy_part part, unsigned ops,
+					  struct arena *a, bool *alive);
 /* Tell a finding about a resource (or none, empty). */
 void lint_tell(const struct lint *l, enum lint_severity s, const char *code, struct slice policy, struct slice resource,
 	       struct slice why, struct slice remedy);

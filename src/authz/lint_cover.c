@@ -114,7 +114,8 @@ bool lint_conditions_within(const struct survey_rule *i, const struct survey_rul
 
 bool lint_has_more_conditions(const struct survey_rule *i, const struct survey_rule *r)
 {
-	return (i->acaf && !r->acaf) || !contexts_within(r->rule, i->rule) || !details_within(r->rule, i->rule);
+	return (i->acaf && !r->acaf) || (i->rule->n_contexts && !r->rule->n_contexts) ||
+	       (i->ops & r->ops & ACOP_CREATE && i->rule->n_details && !r->rule->n_details);
 }
 
 /* --- Originators --- */

@@ -18,7 +18,7 @@ bool lint_context_within(const struct context *a, const struct context *b);
 bool lint_entry_within(const struct survey_entry *e, const struct survey_rule *r);
 /* r permits under all circumstances under which i permits, as far as conditions go (acaf, acco; acod for Create). */
 bool lint_conditions_within(const struct survey_rule *i, const struct survey_rule *r, unsigned ops);
-/* i has a condition that r does not have. */
+/* i has conditions of a kind (acaf, acco, acod) of which r has none. */
 bool lint_has_more_conditions(const struct survey_rule *i, const struct survey_rule *r);
 
 #endif

@@ -130,7 +130,9 @@ static enum reeve_rc look_at_policy(void *ctx, const struct res *r)
 
 static struct slice and_more(struct survey *s, const struct gathered_set *g)
 {
-	return g->resources > 1 ? arena_printf(&s->one, " (and %llu more with the same links)", (unsigned long long)g->resources - 1) : S("");
+	if (g->resources < 2)
+		return S("");
+	return arena_printf(&s->one, " (and %llu more with the same links)", (unsigned long long)g->resources - 1);
 }
 
 /* Links of the set as they are written: those that lead nowhere are told; those to other CSEs are counted. */

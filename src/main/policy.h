@@ -25,7 +25,8 @@ struct policy_asked {
 	bool bad;                    /* a value was wrong and told */
 	unsigned takes;              /* enum policy_takes */
 };
-enum policy_takes { TAKES_FILES = 1, TAKES_TAP = 2, TAKES_QUIET = 4, TAKES_TYPE = 8, TAKES_PAGES = 16, TAKES_ROLES = 32, TAKES_STRICT = 64 };
+enum policy_takes { TAKES_FILES = 1, TAKES_TAP = 2, TAKES_QUIET = 4, TAKES_TYPE = 8, TAKES_PAGES = 16, TAKES_ROLES = 32,
+		    TAKES_STRICT = 64 };
 /* The command line and the configuration; EXIT_OK, or the status to end with. Finds the folder of the store. */
 int policy_arguments(struct settings *s, struct policy_asked *q, int argc, char **argv);
 

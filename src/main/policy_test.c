@@ -201,7 +201,8 @@ static bool prepare(struct run *t, const char *file)
 	if (!t->q.n_files)
 		return policy_look(&t->s, "policy test", &t->look);
 	t->home = policy_home(&t->s.c, &t->memory);
-	t->o = (struct policy_options){ .home = &t->home, .domain_wildcards = t->s.c.domain_wildcards, .positions = true, .countries = true };
+	t->o = (struct policy_options){ .home = &t->home, .domain_wildcards = t->s.c.domain_wildcards, .positions = true,
+					.countries = true };
 	t->set = policy_compile_files(&t->memory, &t->o, "policy test", t->q.files, t->q.n_files);
 	return t->set != NULL;
 }

@@ -297,7 +297,8 @@ static int ask_what(struct what *t, struct settings *s)
 
 int policy_what_can(int argc, char **argv)
 {
-	struct what t = { .q = { .command = "policy what-can", .max_operands = 1, .takes = TAKES_ROLES | TAKES_PAGES, .limit = EXAMPLES } };
+	struct what t = { .q = { .command = "policy what-can", .max_operands = 1, .takes = TAKES_ROLES | TAKES_PAGES,
+				 .limit = EXAMPLES } };
 	struct settings s;
 	int status = policy_arguments(&s, &t.q, argc, argv);
 
