@@ -4,6 +4,7 @@
 #include "core/access.h"
 #include "core/audited.h"
 #include "core/types.h"
+#include "core/way.h"
 #include "core/work.h"
 
 #include "authz/decisions.h"
@@ -32,6 +33,8 @@ enum reeve_rc access_members(void *ctx, struct slice id, struct arena *a, struct
 		if (exec_lookup(x, who, &t) == RC_OK && !t.virt) {
 			if (t.res.h.ty == 2)
 				who = arena_dup(a, res_ri(&t.res));
+			else if (t.res.h.ty == 16)
+				who = way_cse_id(a, &t.res);
 			else if (t.res.h.ty == 5)
 				who = x->core->home.cse_id;
 			else

@@ -188,6 +188,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 	r->cnot = 0;
 	buf_clear(&r->out);
 	r->work->rights.waits = NULL;
+	r->work->far = NULL;
 	if (r->work->pending && !pending_wanted(&mine, r))
 		return RC_OK; /* cancelled */
 	rc = check_originator(&mine, r);
@@ -199,7 +200,9 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 		rc = req_refuse(r, 5001, "this operation is not possible here");
 	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
-	return r->work->pending ? pending_finish(&mine, r) : RC_OK;
+	if (r->rsc >= 4000)
+		r->work->far = NULL;
+	return r->work->pending && !r->work->far ? pending_finish(&mine, r) : RC_OK;
 }
 
 static void wrote(struct write_job *j, enum reeve_rc rc)
@@ -209,6 +212,10 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 
 	if (rc == RC_OK && rights_waits(r)) {
 		hub_run(c, r, rights_wait);
+		return;
+	}
+	if (rc == RC_OK && r->work->far && r->rsc < 4000) {
+		hub_run(c, r, fanout_far);
 		return;
 	}
 	if (rc != RC_OK && (rc != RC_UNDO || r->rsc < 4000)) {
@@ -399,6 +406,7 @@ void core_submit(struct core *c, struct req *r)
 	if (r->work->resumed)
 		x.now = clock_wall();
 	x.internal = r->work->internal;
+	r->work->far = NULL;
 	rc = on_loop(&x, r);
 	if (r->arena.failed && !r->work->content_rsc)
 		rc = req_starved(r, rc);
@@ -422,6 +430,10 @@ void core_submit(struct core *c, struct req *r)
 		hub_run_at(c, r, r->work->rqet && r->work->rqet < r->work->oet ? r->work->rqet : r->work->oet, again);
 		return;
 	default:
+		if (rc == RC_OK && r->work->far && r->rsc < 4000) {
+			hub_run(c, r, fanout_far);
+			return;
+		}
 		if (!r->rsc)
 			req_refuse(r, 5000, "internal error (%s)", rc_name(rc));
 		if (r->work->resumed || r->work->pending)

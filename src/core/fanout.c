@@ -48,7 +48,7 @@ static enum reeve_rc choose_gid(struct fan *f)
 
 	f->gid = f->r->gid;
 	for (size_t i = 0; i < f->n; i++)
-		sub_groups |= f->v[i].wanted && f->v[i].found && f->v[i].t.virt == VIRT_FOPT;
+		sub_groups |= f->v[i].wanted && (f->v[i].elsewhere || (f->v[i].found && f->v[i].t.virt == VIRT_FOPT));
 	if (f->gid.p || !sub_groups)
 		return RC_OK;
 	f->gid = arena_printf(&f->r->arena, "%016llx%016llx", (unsigned long long)rand_u64(), (unsigned long long)rand_u64());
@@ -326,7 +326,7 @@ static enum reeve_rc run(struct fan *f, const struct group_member *m)
 	enum reeve_rc rc;
 
 	if (m->elsewhere)
-		return req_refuse(s, 5103, "members at other CSEs cannot be reached yet");
+		return req_refuse(s, 5001, "members at other CSEs are reached through a group itself, not through a group within it");
 	f->x->depth++;
 	rc = exec_request(f->x, s);
 	f->x->depth--;
@@ -343,7 +343,7 @@ static enum reeve_rc run(struct fan *f, const struct group_member *m)
 
 void fan_response(struct buf *b, struct req *s, struct slice id, bool first)
 {
-	if (s->rsc >= 4000)
+	if (s->rsc >= 4000 && !s->passed)
 		buf_clear(&s->out);
 	buf_slice(b, first ? S("{") : S(",{"));
 	rsp_primitive(b, s);
@@ -408,6 +408,11 @@ static enum reeve_rc fan_out(struct fan *f)
 
 		if (!m->wanted)
 			continue;
+		if (m->elsewhere && !f->x->depth) {
+			if ((rc = fan_far_add(f, m)) != RC_OK)
+				return rc;
+			continue;
+		}
 		if ((rc = fan_compose(f, f->sub, m)) != RC_OK)
 			return rc;
 		f->sub->out.max = b->n + RSP_OVERHEAD < ceiling ? ceiling - b->n - RSP_OVERHEAD : 0;

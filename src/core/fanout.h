@@ -10,6 +10,9 @@
  * the writer's transaction; what one member refuses does not undo what others did. The answer is in r; RC_FULL, RC_IO as exec_request. */
 enum reeve_rc fanout_request(struct exec *x, struct req *r, const struct target *t);
 
+/* Members of r's fan-out are at other CSEs (work.far), the others have answered. On the hub; ends with core_resume. */
+void fanout_far(struct core *c, struct req *r);
+
 /* A Notify to the fanOutPoint r addresses, on the hub (fanout_request left it, RC_AGAIN): to all members at a time. Ends with
  * core_resume, when all have answered or at rset. */
 void fanout_notify(struct core *c, struct req *r);

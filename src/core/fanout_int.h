@@ -23,6 +23,8 @@ struct fan {
 REEVE_MUST_CHECK enum reeve_rc fan_begin(struct fan *f);
 /* Make s the original request again, addressed to a member. What was parsed and checked of that is taken over, not copied. */
 REEVE_MUST_CHECK enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_member *m);
+/* A member at another CSE gets its request when those here are through (fanout_far.c). */
+REEVE_MUST_CHECK enum reeve_rc fan_far_add(struct fan *f, const struct group_member *m);
 /* The answer s has, as an entry of m2m:agr. */
 void fan_response(struct buf *b, struct req *s, struct slice id, bool first);
 

@@ -10,6 +10,7 @@
  * until the last answer or timeout has come: they are cheap to keep, and nobody has to ask whether what he points to is still there. */
 #include "core/fanout_int.h"
 #include "core/notifier_int.h"
+#include "core/forward.h"
 #include "core/hub.h"
 #include "core/own.h"
 #include "core/polling.h"
@@ -28,6 +29,7 @@ struct leaf {
 	uint16_t ty;
 	enum virtual_res virt;
 	bool send;
+	bool elsewhere;           /* at another CSE */
 	bool answered;
 };
 
@@ -193,8 +195,11 @@ static enum reeve_rc settle(struct exec *x, struct leaf *m, bool elsewhere)
 	struct target t;
 	enum reeve_rc rc;
 
-	if (elsewhere)
-		return req_refuse(s, 5103, "members at other CSEs cannot be reached yet");
+	if (elsewhere) {
+		m->elsewhere = forward_check(x, s) == RC_OK;
+		m->send = m->elsewhere && hub_enter(x->core, s);
+		return s->rsc ? RC_REFUSED : RC_OK;
+	}
 	x->depth++;
 	rc = exec_request(x, s);
 	x->depth--;
@@ -273,7 +278,9 @@ static void start_level(struct core *c, struct level *l)
 			l->pending--;
 		} else {
 			l->round->out++;
-			if (m->virt == VIRT_PCU)
+			if (m->elsewhere)
+				forward(c, m->r);
+			else if (m->virt == VIRT_PCU)
 				polling_notify(c, m->r, &t);
 			else
 				notify_retarget(c, m->r, &t);

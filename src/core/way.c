@@ -89,6 +89,8 @@ static struct slice csi_of(const struct res *r)
 	return csi.n < 2 ? (struct slice){ NULL, 0 } : slice_of(csi.p + 1, csi.n - 2);
 }
 
+struct slice way_cse_id(struct arena *a, const struct res *r) { return arena_dup(a, csi_of(r)); }
+
 /* Entries of descendantCSEs: is `cse` one of them? */
 static bool has_below(struct exec *x, struct arena *a, const struct res *r, struct slice cse)
 {

@@ -21,6 +21,8 @@ struct way {
 void way_of(struct exec *x, struct arena *a, const struct res *r, struct way *w);
 /* The next hop on the way to `cse` (canonical id). RC_NOTFOUND: none leads there. */
 REEVE_MUST_CHECK enum reeve_rc way_to(struct exec *x, struct arena *a, struct slice cse, bool from_registrar, struct way *w);
+/* The CSE-ID of a <remoteCSE>, copied. */
+struct slice way_cse_id(struct arena *a, const struct res *r);
 /* The <remoteCSE> of the CSE `cse` (canonical id) itself: registered here, or the registrar. RC_NOTFOUND: there is none. */
 REEVE_MUST_CHECK enum reeve_rc way_neighbour(struct exec *x, struct slice cse, struct res *out);
 /* Is `cse` (canonical id) the Registrar CSE of this one? */

@@ -53,6 +53,8 @@ struct req_work {
 	uint64_t pending;         /* such a copy: its key in ST_PENDING until it has a result; 0 */
 	struct res_key request;   /* its <request>; n == 0: there is none */
 	bool transit;             /* To is at another CSE */
+	struct fan_far *far;      /* members of its group at other CSEs, still to be sent to (fanout_far.c) */
+	struct slice far_group;
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool preluded;            /* notify_prelude let it pass */

@@ -89,7 +89,7 @@ static void each_member_answers(void **state)
 	static const char *const entries[] = {
 		"{\"m2m:agr\":{\"m2m:rsp\":[{\"rsc\":5103,", "\"fr\":\"cse/c\"},{\"rsc\":2000,", "\"fr\":\"Ca\"},{\"rsc\":4103,",
 		"\"fr\":\"cse/d\"},{\"rsc\":4000,", "\"fr\":\"cse/b\"},{\"rsc\":4005,", "\"fr\":\"cse/k\"},{\"rsc\":4004,",
-		"\"fr\":\"cse/none\"},{\"rsc\":5103,", "\"fr\":\"/other/Cx\"}]}}",
+		"\"fr\":\"cse/none\"},{\"rsc\":4004,", "\"fr\":\"/other/Cx\"}]}}",
 	};
 	struct cse *t = *state;
 	char *out;
