@@ -3,6 +3,7 @@
 #include "admin/pages.h"
 
 #include "core/registrar.h"
+#include "core/rights/tokens.h"
 
 #include "authz/audit.h"
 #include "core/hub.h"
@@ -12,11 +13,27 @@ static void gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 	buf_printf(b, "# HELP reeve_%s %s\n# TYPE reeve_%s gauge\nreeve_%s %llu\n", name, help, name, name, (unsigned long long)v);
 }
 
+static void counter(struct buf *b, const char *name, const char *help, uint64_t v)
+{
+	buf_printf(b, "# HELP reeve_%s %s\n# TYPE reeve_%s counter\nreeve_%s %llu\n", name, help, name, name, (unsigned long long)v);
+}
+
+static void tokens(struct token_cache_figures f, struct buf *b)
+{
+	gauge(b, "tokens_cached", "verified tokens kept (limits.tokens_cached)", f.entries);
+	gauge(b, "tokens_cached_bytes", "their memory (limits.token_memory)", f.bytes);
+	counter(b, "tokens_hits", "tokens found in the cache", f.hits);
+	counter(b, "tokens_misses", "tokens looked for in the cache in vain", f.misses);
+	counter(b, "tokens_evicted", "tokens that left the cache for others", f.evicted);
+}
+
 static void metrics(struct core *c, struct buf *b)
 {
 	struct store_stat s;
 
 	metrics_write(&c->metrics, b);
+	if (tokens_cache(c))
+		tokens(token_cache_figures(tokens_cache(c)), b);
 	store_stat(c->store, &s);
 	gauge(b, "store_bytes_used", "bytes the store occupies", s.bytes_used);
 	gauge(b, "store_bytes_max", "bytes the store may occupy (store.max)", s.bytes_max);

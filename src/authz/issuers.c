@@ -432,6 +432,7 @@ enum reeve_rc issuers_read(struct slice text, const char *folder, const struct i
 		return RC_NOMEM;
 	atomic_init(&is->refs, 1);
 	arena_init(&is->a, is->first, sizeof(is->first), MEMORY_MOST);
+	text = arena_dup(&is->a, text); /* strings without escapes stay in it */
 	r.rc = json_parse(&is->a, text, &json_default_limits, &r.j, &fault_text);
 	if (r.rc != RC_OK)
 		snprintf(why, ISSUERS_WHY_MAX, "%.*s", SF(fault_text));

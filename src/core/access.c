@@ -168,6 +168,7 @@ static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *tar
 			    int32_t child_ty)
 {
 	struct rights_question q = question(target, g, bit, child_ty, true);
+	struct slice reason = r->work->rights.reason;
 	char id[DECISION_ID_LEN];
 	struct decision d = {
 		.when = x->now,
@@ -188,8 +189,14 @@ static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *tar
 	decisions_log(x->core->decisions, &d, id);
 	audited(x, &(struct audit_what){ .kind = AUDIT_DENIED, .action = op_word(bit), .target = d.target, .ground = slice_str(g->ground),
 					 .decision = slice_of(id, DECISION_ID_LEN) });
-	return req_refuse(r, 4103, "the Originator has no privilege for this operation (decision %.*s; see: reeve explain %.*s)",
-			  DECISION_ID_LEN, id, DECISION_ID_LEN, id);
+	return req_refuse(r, 4103, "the Originator has no privilege for this operation%s%.*s (decision %.*s; see: reeve explain %.*s)",
+			  reason.n ? ": " : "", SF(reason), DECISION_ID_LEN, id, DECISION_ID_LEN, id);
+}
+
+/* Is it left to us to record the denial? */
+static bool undecided(const struct req *r, enum reeve_rc rc)
+{
+	return rc == RC_NOTFOUND || (rc == RC_REFUSED && !r->rsc);
 }
 
 enum reeve_rc exec_denied(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
@@ -214,7 +221,7 @@ enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slic
 			access_add_policy(x, &g, t.res.key);
 	g.by_list = true;
 	rc = access_decide(x, r, target, &g, bit, child_ty, true);
-	return rc == RC_NOTFOUND ? denied(x, r, target, &g, bit, child_ty) : rc;
+	return undecided(r, rc) ? denied(x, r, target, &g, bit, child_ty) : rc;
 }
 
 enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
@@ -229,7 +236,7 @@ enum reeve_rc exec_authorize(struct exec *x, struct req *r, const struct res *ta
 		return rc;
 	if (!access_governing(x, target, &g))
 		g.ground = "no policy governs the target";
-	else if ((rc = access_decide(x, r, target, &g, bit, child_ty, true)) != RC_NOTFOUND)
+	else if (!undecided(r, rc = access_decide(x, r, target, &g, bit, child_ty, true)))
 		return rc;
 	return denied(x, r, target, &g, bit, child_ty);
 }

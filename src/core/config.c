@@ -36,6 +36,10 @@ static void default_limits(struct limits *l)
 		.outbox = 100000,
 		.outbox_per_sub = 10000,
 		.polled = 1000,
+		.token = 16 * KIB,
+		.tokens_cached = 10000,
+		.token_memory = 64 * MIB,
+		.token_fetches = 1000,
 		.claims = 32,
 		.claim_bytes = 16 * KIB,
 		.depth = 128,
@@ -59,6 +63,7 @@ void config_defaults(struct config *c)
 		.registrar = { .lifetime = 24 * HOUR, .retry_first = 1 * USEC_S, .retry_most = 5 * MINUTE, .deregister = false },
 		.http = { .address = "127.0.0.1", .port = 8080, .open = false },
 		.base = { .registree = ACOP_RETRIEVE | ACOP_DISCOVERY, .everyone = 0, .create_all = false },
+		.authz = { .fetch = 5 * USEC_S, .unknown_kept = 3 * USEC_S },
 		.dynamic = {
 			.direct = true,
 			.indirect = true,

@@ -30,6 +30,10 @@ struct limits {
 	unsigned outbox;            /* notifications waiting, all subscriptions */
 	unsigned outbox_per_sub;
 	unsigned polled;            /* requests waiting in one polling channel */
+	size_t token;               /* bytes of one token */
+	unsigned tokens_cached;     /* verified ones */
+	size_t token_memory;        /* bytes, of all that are cached */
+	unsigned token_fetches;     /* under way: Token-IDs a DAS is asked for */
 	unsigned claims;            /* roles, tokens, their identifiers and signatures in one request */
 	size_t claim_bytes;         /* the same, in bytes */
 	unsigned depth;             /* levels of the tree, <CSEBase> being 0; instances below the last one do not count */
@@ -74,6 +78,12 @@ struct config {
 	const char *countries;      /* file: CIDR,CC per line; NULL */
 	const char *positions;      /* file: Originator,latitude,longitude per line; NULL */
 	bool local_authenticated;   /* rq_authn of local AEs over open listeners (AUTHZ-028; default false) */
+	/* whom this CSE trusts */
+	struct {
+		const char *issuers;        /* file; NULL: nobody's tokens and roles count */
+		usec fetch;                 /* how long a DAS may take to answer for a Token-ID */
+		usec unknown_kept;          /* a Token-ID that led nowhere is not asked for again for so long */
+	} authz;
 	/* asking a Dynamic Authorization System about what the local rules deny */
 	struct {
 		bool direct, indirect;      /* ask it; tell the Originator where to ask */

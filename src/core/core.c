@@ -23,6 +23,8 @@
 #include "core/pending.h"
 #include "core/rights/consult.h"
 #include "core/rights/relation.h"
+#include "core/rights/tokens.h"
+#include "core/trust.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -257,6 +259,16 @@ static void audit_process(struct core *c, const char *action)
 						    .detail = S("reeve " REEVE_VERSION) });
 }
 
+static enum reeve_rc open_trust(struct core *c, char why[256])
+{
+	char text[ISSUERS_WHY_MAX] = "";
+	enum reeve_rc rc = trust_open(c, text);
+
+	if (rc != RC_OK && text[0])
+		snprintf(why, 256, "%.255s", text);
+	return rc == RC_OK ? tokens_new(c) : rc;
+}
+
 static enum reeve_rc open_store(struct core *c, char why[256])
 {
 	struct store_options o = { .path = c->cfg->data, .max_bytes = c->cfg->store_max, .no_sync = c->cfg->no_sync };
@@ -309,9 +321,9 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	c->own_lock = lock;
 	c->cfg = cfg;
 	c->n_loops = cfg->threads ? cfg->threads : cpus > 0 ? (unsigned)cpus : 1;
-	if ((rc = own_names(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK || (rc = make_base(c, why)) != RC_OK ||
-	    (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK || (rc = enquiries_new(c, &c->enquiries)) != RC_OK ||
-	    (rc = consult_new(c, &c->consult)) != RC_OK)
+	if ((rc = own_names(c, why)) != RC_OK || (rc = open_trust(c, why)) != RC_OK || (rc = open_store(c, why)) != RC_OK ||
+	    (rc = make_base(c, why)) != RC_OK || (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK ||
+	    (rc = enquiries_new(c, &c->enquiries)) != RC_OK || (rc = consult_new(c, &c->consult)) != RC_OK)
 		goto failed;
 	c->fanout_seen = fanout_seen_new(65536);
 	if (!(c->forwards = forwards_new()) || !(c->relations = relations_new())) {
@@ -330,6 +342,8 @@ failed:
 	if (!why[0])
 		snprintf(why, 256, "the CSE cannot start: %s", rc_name(rc));
 	if (!c->loops) { /* later failures leave threads behind; the process is about to end with this message */
+		tokens_free(c);
+		trust_close(c);
 		decisions_close(c->decisions);
 		audit_close(c->audit);
 		core_look_end(c);
@@ -394,6 +408,8 @@ void core_stop(struct core *c)
 	own_end(c);
 	consult_free(c->consult);
 	relations_free(c->relations);
+	tokens_free(c);
+	trust_close(c);
 	hub_free(c->hub);
 	fanout_seen_free(c->fanout_seen);
 	forwards_free(c->forwards);

@@ -88,6 +88,8 @@ struct core {
 	struct forwards *forwards; /* requests under way to other CSEs; hub only */
 	struct registrar *registrar; /* registration at the Registrar CSE; NULL: there is none */
 	struct locate *locate;    /* places of Originators; NULL */
+	struct trust *trust;      /* keys and issuers; NULL beside a running process */
+	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */
 	struct metrics metrics;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
 	_Atomic bool ready;

@@ -16,6 +16,7 @@
 #include "core/polling.h"
 #include "core/rights/claims.h"
 #include "core/rights/rights.h"
+#include "core/rights/tokens.h"
 #include "core/work.h"
 
 struct req_work *work_of(struct core *c, struct req *r)
@@ -74,8 +75,8 @@ static enum reeve_rc check_permitted(struct req *r)
 
 static enum reeve_rc check_supported(struct req *r)
 {
-	if (r->has & (HAS_ROLES | HAS_TOKENS | HAS_TOKEN_IDS | HAS_LOCAL_TOKENS | HAS_AUS) || r->tqi || r->auri)
-		return req_refuse(r, 5001, "roles, tokens and authorization relationships are not supported yet");
+	if (r->has & (HAS_ROLES | HAS_AUS) || r->tqi)
+		return req_refuse(r, 5001, "roles and authorization signatures are not supported yet");
 	if (r->has & HAS_SQI || (r->has & HAS_RCN && r->rcn == 10) || r->fc.smf.n)
 		return req_refuse(r, 5001, "semantic queries are not supported");
 	if (r->rt == RT_NO_RESPONSE)
@@ -160,6 +161,7 @@ void answer(struct core *c, struct req *r)
 		return;
 	}
 	hub_leave(c, r);
+	tokens_end(r);
 	count(c, r);
 	r->msg.fn = arrive;
 	loop_post(r->home, &r->msg);
@@ -170,6 +172,7 @@ void answer_here(struct core *c, struct req *r)
 	if (r->rsc >= 4000 && !r->passed)
 		buf_clear(&r->out);
 	hub_leave(c, r);
+	tokens_end(r);
 	count(c, r);
 	r->done(r);
 }
@@ -375,11 +378,10 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return (rc = exec_judge(x, r)) == RC_OK ? RC_LIMIT : rc;
 	if (r->work->pending && r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return RC_AGAIN;
-	if (r->work->pending && r->op != OP_NOTIFY)
-		return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
-	if (r->op == OP_RETRIEVE || r->op == OP_NOTIFY || points_asks(x, r))
+	if (r->op == OP_NOTIFY || (!r->work->pending && (r->op == OP_RETRIEVE || points_asks(x, r))))
 		return exec_request(x, r);
-	return needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
+	tokens_prepare(x, r);
+	return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 }
 
 static void again(struct core *c, struct req *r)

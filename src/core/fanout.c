@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "core/core.h"
+#include "core/rights/tokens.h"
 #include "core/work.h"
 
 enum { RSP_OVERHEAD = 1024, TYPE_SUBSCRIPTION = 23 };
@@ -258,6 +259,7 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->who = from->who;
 	to->facts = from->facts;
 	to->rights = from->rights; /* what was verified for the request holds for its parts */
+	to->rights.state[RIGHTS_TOKENS] = NULL; /* depends on the address; from the cache it is cheap */
 	to->rqet = from->rqet;
 	to->rset = from->rset;
 	to->m = from->m;
@@ -276,6 +278,7 @@ enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_membe
 	const struct req *r = f->r;
 	struct slice rest = f->t->rest, attr = f->t->attr;
 
+	tokens_end(s); /* of the member before */
 	req_reset(s);
 	s->op = r->op;
 	s->to = arena_printf(&s->arena, "%.*s%s%.*s%s%.*s", SF(m->id), rest.p ? "/" : "", SF(rest), attr.p ? "#" : "", SF(attr));
@@ -364,6 +367,7 @@ static enum reeve_rc drop_members(struct fan *f)
 		any |= f->v[i].gone;
 	if (!any)
 		return RC_OK;
+	tokens_end(s);
 	req_reset(s);
 	buf_init(&b, SIZE_MAX / 2);
 	buf_lit(&b, "{\"m2m:grp\":{\"mid\":[");
@@ -491,6 +495,7 @@ enum reeve_rc fanout_request(struct exec *x, struct req *r, const struct target 
 	rc = redirect(&f);
 	if (!rc)
 		rc = fan_out(&f);
+	tokens_end(f.sub);
 	req_free(f.sub);
 	return rc;
 }

@@ -20,6 +20,9 @@
 	X(answers_4xxx, "answers that refuse")                                                \
 	X(answers_5xxx, "answers that failed")                                                \
 	X(denied, "access decisions that denied")                                             \
+	X(tokens_verified, "tokens verified, those from the cache not counted")               \
+	X(tokens_refused, "tokens that could not be verified")                                \
+	X(token_fetches, "Notifies that asked a DAS for tokens")                              \
 	X(commits, "transactions committed")                                                  \
 	X(commit_failures, "transactions that failed")                                        \
 	X(written, "requests executed by the writer")                                         \

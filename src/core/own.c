@@ -6,6 +6,7 @@
 
 #include "core/hub.h"
 #include "core/image.h"
+#include "core/rights/tokens.h"
 #include "core/work.h"
 
 struct own {
@@ -35,6 +36,7 @@ void own_drop(struct core *c, struct req *n)
 	struct own *b = (struct own *)n;
 
 	hub_leave(c, n);
+	tokens_end(n);
 	pthread_mutex_lock(&c->own_lock);
 	*b->link = b->next;
 	if (b->next)

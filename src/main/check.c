@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "authz/issuers.h"
 #include "authz/locate.h"
 #include "base/log.h"
 #include "core/core.h"
+#include "core/keys.h"
 #include "main/check.h"
 #include "main/commands.h"
 #include "main/settings.h"
@@ -70,8 +72,31 @@ static void print_values(const struct settings *s)
 	}
 }
 
-/* Files the configuration names. */
-static bool check_files(const struct config *c)
+/* The sealed keys and the issuers that count. */
+static bool check_trust(const struct config *c, const struct ident_home *home)
+{
+	char why[ISSUERS_WHY_MAX] = "";
+	struct issuers *is = NULL;
+	struct secenv *se = NULL;
+	enum reeve_rc rc;
+
+	if (!c->keys.file && !c->authz.issuers)
+		return true;
+	rc = keys_open(c, false, &se, why);
+	if (rc == RC_NOTFOUND && !c->keys.file)
+		rc = RC_OK;
+	if (rc == RC_OK && c->authz.issuers)
+		rc = issuers_open(c->authz.issuers, home, se, &is, why);
+	issuers_put(is);
+	if (se)
+		secenv_close(se);
+	if (rc != RC_OK)
+		fprintf(stderr, "reeve check: %s\n", why[0] ? why : rc_name(rc));
+	return rc == RC_OK;
+}
+
+/* Files the configuration names; `secrets`: sealed keys and whose tokens count, too. */
+static bool check_files(const struct config *c, bool secrets)
 {
 	struct ident_home home = { .sp_id = c->sp_id, .cse_id = c->cse_id, .base_name = c->base_name };
 	struct locate *l = NULL;
@@ -80,6 +105,8 @@ static bool check_files(const struct config *c)
 
 	snprintf(abs, sizeof(abs), "%.*s%.*s", SF(c->sp_id), SF(c->cse_id));
 	home.abs = slice_str(abs);
+	if (secrets && !check_trust(c, &home))
+		return false;
 	if (!c->countries && !c->positions)
 		return true;
 	rc = locate_open(c->countries, c->positions, &home, &l, why);
@@ -117,7 +144,7 @@ static int check_config(int argc, char **argv)
 		print_values(&s);
 	}
 	print_buf(&b);
-	if (status == EXIT_OK && !check_files(&s.c))
+	if (status == EXIT_OK && !check_files(&s.c, !q.print))
 		status = EXIT_REFUSED;
 	if (status == EXIT_OK && !q.print_default && !q.mdoc && !q.print) {
 		printf("configuration is right: CSE %.*s%.*s, http://%s:%u, data in %s%s\n", SF(s.c.sp_id), SF(s.c.cse_id),

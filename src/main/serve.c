@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "binding/http/http.h"
 #include "core/registrar.h"
+#include "core/trust.h"
 #include "main/commands.h"
 #include "main/settings.h"
 #include "main/tour.h"
@@ -78,6 +79,18 @@ static void make_parents(const char *path)
 	free(p);
 }
 
+/* SIGHUP: what is in files of its own is read again. */
+static void reload(struct core *core)
+{
+	char why[ISSUERS_WHY_MAX] = "";
+	enum reeve_rc rc = trust_reload(core, why);
+
+	if (rc == RC_OK)
+		log_info("main", "keys and issuers are read again");
+	else
+		log_error("main", "keys and issuers stay as they were: %s", why[0] ? why : rc_name(rc));
+}
+
 static int serve(struct settings *s, const char *command, bool with_tour)
 {
 	struct http_server *http = NULL;
@@ -90,6 +103,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	log_setup((enum log_level)s->c.log_level, s->c.log_json);
@@ -125,7 +139,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		 http_server_port(http), s->c.data);
 	if (with_tour)
 		tour_print(&s->c, http_server_port(http));
-	sigwait(&set, &sig);
+	while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
+		reload(core);
 	log_info("main", "stopping");
 	registrar_leave(core);
 	http_server_stop(http);

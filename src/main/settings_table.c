@@ -17,6 +17,7 @@ const struct option_section option_sections[] = {
 	{ "server", "The process." },
 	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
 		    "for any text; an empty allow list allows everybody the deny list does not name." },
+	{ "authz", "Tokens and roles beyond accessControlPolicies: whose count. Nobody's do unless a file says so." },
 	{ "dynamic", "Asking a Dynamic Authorization System (DAS) about requests that the local rules deny. Nothing is asked unless a "
 		     "<dynamicAuthorizationConsultation> resource says so." },
 	{ "resources", "How resources and requests live and end." },
@@ -106,6 +107,14 @@ const struct option options[] = {
 	  "File with one Originator and its position per line (C-pump,60.17,24.94), for location rules by circle." },
 	{ "access", "local_authenticated", OPT_BOOL, AT(local_authenticated), 0, 0,
 	  "AEs that are registered here count as authenticated for the rules of policies even over an open listener." },
+
+	{ "authz", "issuers", OPT_PATH, AT(authz.issuers), 0, 0,
+	  "JSON file of the issuers of tokens and roles that count here: their keys, algorithms, domains and DAS addresses "
+	  "(docs/tokens.md). Read again on SIGHUP. Empty: nobody's count." },
+	{ "authz", "fetch", OPT_SPAN, AT(authz.fetch), SECONDS(1) / 100, SECONDS(3600),
+	  "How long a DAS may take to deliver the tokens of a request's Token-IDs; less when the request expires earlier." },
+	{ "authz", "unknown_kept", OPT_SPAN, AT(authz.unknown_kept), 0, SECONDS(3600),
+	  "A Token-ID that led to no token is not asked for again for so long." },
 
 	{ "dynamic", "direct", OPT_BOOL, AT(dynamic.direct), 0, 0,
 	  "Ask the DAS while the request waits, and apply what it grants." },
@@ -253,6 +262,12 @@ const struct option options[] = {
 	{ "limits", "outbox_per_sub", OPT_UNSIGNED, AT(limits.outbox_per_sub), 1, 100000000,
 	  "The same, of one subscription." },
 	{ "limits", "polled", OPT_UNSIGNED, AT(limits.polled), 1, 1000000, "Requests waiting in one polling channel." },
+	{ "limits", "token", OPT_BYTES, AT(limits.token), 1024, 1 << 20, "One token." },
+	{ "limits", "tokens_cached", OPT_UNSIGNED, AT(limits.tokens_cached), 0, 10000000,
+	  "Verified tokens that are kept for the next request that brings them." },
+	{ "limits", "token_memory", OPT_BYTES, AT(limits.token_memory), 0, 64 * GIB, "Memory of these tokens." },
+	{ "limits", "token_fetches", OPT_UNSIGNED, AT(limits.token_fetches), 1, 1000000,
+	  "Token-IDs that DASs are being asked for at a time; further ones count as unknown." },
 	{ "limits", "claims", OPT_UNSIGNED, AT(limits.claims), 1, 10000,
 	  "Role IDs, tokens, token identifiers and signatures in one request, all together." },
 	{ "limits", "claim_bytes", OPT_BYTES, AT(limits.claim_bytes), 256, GIB, "The same, in bytes." },

@@ -29,7 +29,8 @@ struct res_key {
 
 enum rec_flags {
 	REC_ACPI = 1,       /* acpi is set: the default policy is off even when every link dangles */
-	REC_NO_RETRIEVE = 4 /* container: disableRetrieval is true */
+	REC_NO_RETRIEVE = 4, /* container: disableRetrieval is true */
+	REC_REHELD = 8      /* token: its issuer entered another holder */
 };
 /* Kept by the tree alone; callers hand back whatever they read. */
 enum rec_marks {

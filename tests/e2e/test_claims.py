@@ -31,10 +31,10 @@ def test_empty_lists(server, ae, query):
     server.client.primitive("GET", ae.at, ae.origin, target="/" + ae.at + "?" + query).expect(4000)
 
 
-def test_no_secret_is_told(server, ae):
+def test_no_secret_is_told(server, ae, other):
     """What stands in a token or signature reaches neither answer nor log"""
     for headers in ({"Authorization": TOKEN + "+%%%"}, {"Authorization": TOKEN + "+"}, {"X-M2M-AS": "secret!c2VjcmV0"}):
-        r = ae.retrieve(ae.at, headers=headers)
+        r = other.retrieve(ae.at, headers=headers)
         assert r.rsc >= 4000 and "secret" not in str(r.content) and "c2VjcmV0" not in str(r.content)
     log = server.err_path.read_text()
     assert "c2VjcmV0" not in log and "eyJzZWNyZXQiOjF9" not in log

@@ -5,6 +5,7 @@
 #include "core/audited.h"
 #include "core/hub.h"
 #include "core/rights/consult.h"
+#include "core/rights/tokens.h"
 #include "core/work.h"
 
 extern const struct rights_method rights_grants, rights_consult, rights_remote;
@@ -12,6 +13,7 @@ extern const struct rights_method rights_grants, rights_consult, rights_remote;
 /* Methods that are built; a kind without a row says no. */
 static const struct rights_method *const methods[RIGHTS_KINDS] = {
 	[RIGHTS_GRANTS] = &rights_grants,
+	[RIGHTS_TOKENS] = &rights_tokens,
 	[RIGHTS_CONSULT] = &rights_consult,
 	[RIGHTS_REMOTE] = &rights_remote,
 };
@@ -23,6 +25,7 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 	enum reeve_rc rc = RC_NOTFOUND;
 
 	g->waits = NULL;
+	g->reason = (struct slice){ NULL, 0 };
 	for (unsigned k = 0; k <= last; k++) {
 		const struct rights_method *m = methods[k];
 
@@ -37,7 +40,8 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 			return rc;
 		}
 		/* what an earlier method could fetch comes before what a later one has at hand: the standard's order */
-		if (!m->wants || !q->final || g->waited[k] >= (m->waits_most ? m->waits_most : 1) || r->work->member || !m->wants(x, r, q))
+		if (!m->wants || !q->final || g->waited[k] >= (m->waits_most ? m->waits_most : 1) || r->work->member || x->depth ||
+		    !m->wants(x, r, q))
 			continue;
 		g->waits = m;
 		return RC_AGAIN;

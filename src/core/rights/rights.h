@@ -32,8 +32,8 @@ struct rights_question {
 struct rights_method {
 	const char *name;
 	unsigned waits_most;     /* how often one request may wait for it; 0: once */
-	/* RC_OK: permitted. RC_NOTFOUND: not by this. RC_REFUSED: refused and recorded, the other methods are not asked (only when
-	 * q->final). May run many times for one request. */
+	/* RC_OK: permitted. RC_NOTFOUND: not by this. RC_REFUSED: refused, the other methods are not asked (only when q->final);
+	 * recorded, or rights.reason says why and 4103 will be. May run many times for one request. */
 	enum reeve_rc (*judge)(struct exec *x, struct req *r, const struct rights_question *q);
 	/* Would fetching something help? Prepares what fetch needs, in r's arena (views into the store end before it runs). */
 	bool (*wants)(struct exec *x, struct req *r, const struct rights_question *q);
@@ -49,6 +49,7 @@ struct rights {
 	const struct rights_method *waits; /* what the request waits for */
 	uint8_t waited[RIGHTS_KINDS]; /* how often for each method */
 	void *state[RIGHTS_KINDS]; /* of each method, from the request's arena */
+	struct slice reason;     /* of RC_REFUSED, for the sender */
 	struct rights_told *first, *last; /* story */
 	uint32_t n_told;
 };

@@ -35,6 +35,7 @@ struct token_cache {
 	size_t most_entries, most_bytes;
 	struct slot *bucket[CHAINS][BUCKETS];
 	struct slot *newest, *oldest, *all;
+	_Atomic size_t direct;
 	uint64_t generation;
 	usec swept;
 	struct token_cache_figures f;
@@ -99,6 +100,8 @@ static void take_out(struct token_cache *c, struct slot *s)
 	chains_leave(c, s);
 	order_leave(c, s);
 	s->linked = false;
+	if (s->e.direct)
+		atomic_fetch_sub_explicit(&c->direct, 1, memory_order_relaxed);
 	c->f.entries--;
 	c->f.bytes -= s->bytes;
 	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
@@ -169,6 +172,8 @@ static void enter(struct token_cache *c, struct slot *s)
 	order_enter(c, s);
 	s->linked = true;
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	if (s->e.direct)
+		atomic_fetch_add_explicit(&c->direct, 1, memory_order_relaxed);
 	c->f.entries++;
 	c->f.bytes += s->bytes;
 }
@@ -261,6 +266,14 @@ size_t token_cache_by_holder(struct token_cache *c, struct slice holder, usec no
 	}
 	pthread_mutex_unlock(&c->lock);
 	return n;
+}
+
+bool token_cache_any_direct(struct token_cache *c) { return atomic_load_explicit(&c->direct, memory_order_relaxed) != 0; }
+
+const struct token_entry *token_entry_get(const struct token_entry *e)
+{
+	atomic_fetch_add_explicit(&((struct slot *)e)->refs, 1, memory_order_relaxed);
+	return e;
 }
 
 void token_entry_put(struct token_cache *c, const struct token_entry *e)

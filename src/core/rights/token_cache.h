@@ -33,6 +33,9 @@ const struct token_entry *token_cache_by_id(struct token_cache *c, struct slice 
 const struct token_entry *token_cache_by_local_id(struct token_cache *c, struct slice local_id, usec now);
 /* Up to `most` direct ones of a holder; returns how many. */
 size_t token_cache_by_holder(struct token_cache *c, struct slice holder, usec now, const struct token_entry **out, size_t most);
+/* Are there direct ones at all? Cheap. */
+bool token_cache_any_direct(struct token_cache *c);
+const struct token_entry *token_entry_get(const struct token_entry *e);
 void token_entry_put(struct token_cache *c, const struct token_entry *e); /* NULL is legal */
 
 /* How many times the cache was emptied: what was verified before does not belong in it. */
