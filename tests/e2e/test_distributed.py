@@ -3,13 +3,17 @@
 
 import concurrent.futures
 import json
+import os
+import pathlib
 import random
 import socket
+import subprocess
 import threading
 
 import pytest
 
 from harness import Receiver, free_port, rule, unique, wait_until
+from harness.server import binary
 from harness.make import ALL, CREATE, DELETE, DISCOVER, NOTIFY, RETRIEVE, UPDATE, allow
 
 ACP, CNT, CIN, SUB, AUDS, AUPY, AUIF, ROLE, TOKEN = 1, 3, 4, 23, 35, 36, 37, 31, 32
@@ -443,6 +447,24 @@ def test_decision_at_another_cse(chain, new_server):
     guest.update(cnt, CNT, {"lbl": ["x"]}).expect(2004)
 
 
+def test_registered_cses(new_server):
+    """AUTHZ-220: points addressed as resources, through the registration of a gateway at its infrastructure node"""
+    b = make_points(new_server, {"cse.id": "/in1", "cse.name": "inbase", "http.open": "true",
+                                 "distributed.policies": "/gw7/gwbase/* inbase/acpGw7"})
+    a = new_server({"cse.id": "/gw7", "cse.name": "gwbase", "cse.type": "MN", "http.open": "true", "registrar.id": "/in1",
+                    "registrar.poa": "http://127.0.0.1:%d" % b.port, "registrar.retry_first": "20ms"})
+    wait_until(lambda: a.metrics().get("registered") == 1)
+    mine, guest = a.register(), a.register()
+    b.boss.made(b.base, ACP, {"rn": "acpGw7", "pv": allow(rule("/gw7/" + guest.origin, RETRIEVE)), "pvs": allow(rule(b.boss.origin, ALL))})
+    for attribute, at in (("adri", "/in1/inbase/pdp"), ("apri", "//reeve.local/in1/inbase/prp")):
+        cnt = delegated(mine, attribute, ["/in1/inbase/nothing", at])
+        guest.retrieve(cnt).expect(2000)
+        guest.delete(cnt).expect(4103)
+    assert b.metrics()["points_asked"] == 4
+    b.boss.update("inbase/acpGw7", ACP, {"pv": allow()}).expect(2004)
+    guest.retrieve(cnt).expect(4103)
+
+
 @pytest.mark.parametrize("first", ["pdp", "prp"])
 def test_from_point_to_point(chain, new_server, first):
     """AUTHZ-215: modes b, c and d: who has no policy asks the next one"""
@@ -705,3 +727,48 @@ def test_remote_is_local(new_server, chain):
             assert got[0] == got[1] == got[2], (i, e.origin, rules_here, got)
             permitted += got[0] != 4103
     assert 60 < permitted < 240
+
+
+def test_the_walkthrough(tmp_path):
+    """docs/distributed-authorization.md, step by step"""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "distributed-authorization.md").read_text()
+    conf, commands = page.split("## Two CSEs")[1].split("```\n")[1:4:2]
+    ports = {"8081": str(free_port()), "8082": str(free_port())}
+    for here, there in ports.items():
+        conf, commands = conf.replace(here, there), commands.replace(here, there)
+    left, right = zip(*((line[:40].strip(), line[40:].strip()) for line in conf.splitlines()))
+    (tmp_path / "in1.conf").write_text("\n".join(left))
+    (tmp_path / "gw7.conf").write_text("\n".join(right))
+    (tmp_path / "reeve").symlink_to(binary())
+    running, steps = [], []
+    for line in commands.splitlines():
+        if line.endswith("&"):
+            running.append(subprocess.Popen(line[:-1].split(), cwd=tmp_path, executable=binary(), stderr=subprocess.DEVNULL))
+        else:
+            steps.append(line)
+    try:
+        def ready(port):
+            try:
+                with socket.create_connection(("127.0.0.1", int(port)), timeout=1) as k:
+                    k.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    return b"reeve_registered 1" in k.makefile("rb").read()
+            except OSError:
+                return False
+
+        wait_until(lambda: ready(ports["8082"]))
+        *setup, permitted, denied = steps
+
+        def shell(lines):
+            return subprocess.run(["sh", "-e"], input="\n".join(lines), cwd=tmp_path, text=True, capture_output=True, timeout=60,
+                                  env=dict(os.environ, PATH="%s:%s" % (tmp_path, os.environ["PATH"])))
+
+        done = shell(setup + [permitted])
+        assert done.returncode == 0 and "flow" in done.stdout, done
+        done = shell(setup[:3] + [denied])
+        assert done.returncode == 1 and "4103" in done.stdout + done.stderr, done
+        told = shell(["reeve explain --config gw7.conf " + (done.stdout + done.stderr).split("decision ")[1].split(";")[0]])
+        assert "/in1/inbase/pdp" in told.stdout, told
+    finally:
+        for p in running:
+            p.terminate()
+        assert [p.wait(30) for p in running] == [0, 0]
