@@ -97,6 +97,7 @@ struct config {
 		unsigned consultations, consultations_each; /* under way: in all, of one Originator */
 		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
 	} dynamic;
+	const char *das_policy;     /* policy file of the Dynamic Authorization System in this CSE; NULL: there is none */
 	/* behaviour */
 	usec expiry_scan;           /* longest pause between looks at what expires */
 	bool nonblocking;           /* <request> is supported */

@@ -22,6 +22,7 @@ struct forwards;
 struct registrar;
 struct consult;
 struct relations;
+struct das_server;
 struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
@@ -96,6 +97,7 @@ struct core {
 	struct transport transports[CORE_TRANSPORTS];
 	_Atomic unsigned n_transports;
 	seci_handler seci[SECI_TYPES]; /* by securityInfoType; NULL: not processed here. Set before the first request */
+	struct das_server *das;          /* Dynamic Authorization System that lives in this CSE (das/das.h); NULL: none */
 	_Atomic bool store_failed; /* the last commit failed; cleared by the next good one */
 };
 

@@ -4,6 +4,7 @@
 #define REEVE_CORE_HUB_H
 
 #include "core/core.h"
+#include "core/exec.h"
 
 REEVE_MUST_CHECK enum reeve_rc hub_new(struct core *c, struct hub **out);
 /* On the hub, before it ends. */
@@ -34,5 +35,10 @@ void hub_refuse_gone(struct req *r);
 
 /* r is answered: it does not count as waiting any more. Any thread. */
 void hub_leave(struct core *c, struct req *r);
+
+/* An exec over the hub's own snapshot: hub_snapshot_begin ... hub_snapshot_end, never nested, nothing kept beyond. False: the
+ * store cannot be read. */
+bool hub_snapshot_begin(struct core *c, struct exec *x);
+void hub_snapshot_end(struct exec *x);
 
 #endif

@@ -4,6 +4,7 @@
 #define REEVE_CORE_NOTIFY_INT_H
 
 #include "codec/text.h"
+#include "core/hub.h"
 #include "core/core.h"
 #include "core/notify.h"
 
@@ -113,11 +114,6 @@ bool notifier_awaited(struct notifier *n);
 struct alarms *notifier_alarms(struct notifier *n);
 struct polling *notifier_polling(struct notifier *n);
 struct holds *notifier_holds(struct notifier *n);
-
-/* An exec over the hub's own snapshot: hub_snapshot_begin ... hub_snapshot_end, never nested, nothing kept beyond. False: the
- * store cannot be read. */
-bool hub_snapshot_begin(struct core *c, struct exec *x);
-void hub_snapshot_end(struct exec *x);
 
 /* Updates waiting for a decision of the target of a blocking subscription (notify_wait.c). */
 struct holds;

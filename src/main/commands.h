@@ -17,6 +17,8 @@ int cmd_explain(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_das(int argc, char **argv);
+int serve_das(int argc, char **argv); /* running one (serve.c) */
 
 /* True for --help, -h, help. */
 int wants_help(const char *arg);

@@ -10,6 +10,7 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "up", "a whole system on this machine, for trying things out", cmd_up },
 	{ "cse", "a Common Services Entity", cmd_cse },
 	{ "ae", "act as an entity: create, retrieve, update, delete, discover, notify, watch", cmd_ae },
+	{ "das", "a Dynamic Authorization System, and its tokens", cmd_das },
 	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
 	{ "key", "make, import, list and use keys", cmd_key },
 	{ "policy", "test access control policies, find what is wrong with them, ask who can do what", cmd_policy },

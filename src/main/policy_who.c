@@ -285,8 +285,8 @@ static int ask_what(struct what *t, struct settings *s)
 	if (t->q.json)
 		printf("\n],\"looked_at\":%llu}\n", (unsigned long long)t->w.looked_at);
 	else if (rc == RC_OK)
-		printf("%s%llu resources that can have policies of their own were looked at; what lies below one without policies of its own "
-		       "follows it\n", t->sets ? "" : "nothing. ", (unsigned long long)t->w.looked_at);
+		printf("%s%llu resources that can have policies of their own were looked at; what lies below one without policies of its "
+		       "own follows it\n", t->sets ? "" : "nothing. ", (unsigned long long)t->w.looked_at);
 	if (rc == RC_INVALID)
 		fprintf(stderr, "reeve policy what-can: \"%s\" is no identifier of an AE or a CSE\n", t->q.operand[0]);
 	else if (rc != RC_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reeve cse, reeve up: configuration, start, wait for a signal, stop.
+/* reeve cse, reeve up, reeve das: configuration, start, wait for a signal, stop.
  *
  * `up` is `cse` with settings for trying things out on this machine: open on loopback, an administrator, data in a folder
- * here, and a tour on the screen. */
+ * here, and a tour on the screen. `das` is `cse` with a Dynamic Authorization System in it and nothing for others to do. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include "binding/http/http.h"
 #include "core/registrar.h"
 #include "core/trust.h"
+#include "das/das.h"
 #include "main/commands.h"
 #include "main/settings.h"
 #include "main/tour.h"
@@ -95,7 +96,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 {
 	struct http_server *http = NULL;
 	struct core *core = NULL;
-	char why[256] = "";
+	struct das_server *das = NULL;
+	char why[DAS_WHY_MAX] = "";
 	sigset_t set;
 	int sig;
 
@@ -115,9 +117,11 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		return EXIT_UNREACHABLE;
 	}
 	http_sender_register(core);
-	if (core_begin(core, why) != RC_OK || http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
+	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
+	    http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		core_stop(core);
+		das_free(das);
 		return EXIT_UNREACHABLE;
 	}
 	if (registrar_start(core) != RC_OK)
@@ -145,6 +149,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	registrar_leave(core);
 	http_server_stop(http);
 	core_stop(core);
+	das_free(das);
 	http_server_free(http);
 	return EXIT_OK;
 }
@@ -169,6 +174,29 @@ static int run(const char *command, bool up, int argc, char **argv)
 	status = settings_arguments(&s, command, !up, argc, argv, NULL, NULL);
 	if (status == EXIT_OK)
 		status = serve(&s, command, up);
+	settings_free(&s);
+	return status;
+}
+
+/* A DAS says nothing to strangers but what they are granted: everybody may notify it, nobody may read. */
+int serve_das(int argc, char **argv)
+{
+	struct settings s;
+	int status;
+
+	settings_init(&s);
+	s.c.cse_id = S("/das");
+	s.c.base_name = S("das");
+	s.c.data = "reeve-das-data";
+	s.c.http.port = 8090;
+	s.c.base.everyone = ACOP_NOTIFY;
+	s.c.base.registree = ACOP_NOTIFY;
+	s.c.base.create_all = false;
+	status = settings_arguments(&s, "das", true, argc, argv, NULL, NULL);
+	if (status == EXIT_OK && !s.c.das_policy)
+		status = usage_error("das", "--das.policy FILE is needed: who gets what");
+	if (status == EXIT_OK)
+		status = serve(&s, "das", false);
 	settings_free(&s);
 	return status;
 }

@@ -20,6 +20,7 @@ const struct option_section option_sections[] = {
 	{ "authz", "Tokens and roles beyond accessControlPolicies: whose count. Nobody's do unless a file says so." },
 	{ "dynamic", "Asking a Dynamic Authorization System (DAS) about requests that the local rules deny. Nothing is asked unless a "
 		     "<dynamicAuthorizationConsultation> resource says so." },
+	{ "das", "Being a Dynamic Authorization System for CSEs that ask: see reeve-das(1)." },
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
 	{ "distributed", "Distributed authorization: decisions, policies and facts asked of other CSEs, or given to them (docs/"
@@ -146,6 +147,9 @@ const struct option options[] = {
 	{ "dynamic", "grants", OPT_UNSIGNED, AT(dynamic.grants), 1, 10000000,
 	  "Dynamic policies kept at a time. What a DAS grants beyond is not applied." },
 	{ "dynamic", "grants_each", OPT_UNSIGNED, AT(dynamic.grants_each), 1, 10000000, "The same, for one Originator." },
+
+	{ "das", "policy", OPT_PATH, AT(das_policy), 0, 0,
+	  "Policy file of the DAS in this CSE: who gets which privileges, roles and tokens, for how long. Empty: there is no DAS." },
 
 	{ "resources", "expiry_scan", OPT_SPAN, AT(expiry_scan), SECONDS(1) / 100, DAY,
 	  "Longest pause between two looks at what expires." },

@@ -24,6 +24,7 @@ enum st_table {
 	ST_TRASH,   /* ordinal -> subtree root whose descendants are still to be removed */
 	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_GRANT,   /* which dynamic policies apply to which resource (core/rights/grants.h) */
+	ST_MAP,     /* Token-ID -> AuthorSign of its holder (das/map.c) */
 	ST_TABLES
 };
 

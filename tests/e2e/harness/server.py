@@ -38,11 +38,12 @@ def free_port():
 
 
 class Server:
-    """One `reeve cse`. `settings` are options as "section.key": value over the ones every test server has.
+    """One `reeve cse`, or `reeve das` with role="das". `settings` are options as "section.key": value over the ones every test server has.
 
     `http.open` stays off: registered AEs are believed, everybody else is refused as the standard says (4106, 4107)."""
 
-    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1"):
+    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1", role="cse"):
+        self.role = role
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="reeve-e2e-"))
         self.own_folder = folder is None
         self.address = address
@@ -85,7 +86,7 @@ class Server:
         return path
 
     def command(self):
-        return self.wrap + [binary(), "cse", "--config", str(self.write_config())]
+        return self.wrap + [binary(), self.role, "--config", str(self.write_config())]
 
     def start(self, wait=True):
         self.err_path = self.folder / "stderr.log"
