@@ -266,6 +266,14 @@ class Bench:
         ns = max(v for v in cases.values() if isinstance(v, (int, float)))
         self.report("decision", ns / 1000, " us", "< 1 us", ns < 1000, cases=cases)
 
+    def jose(self):
+        """A token taken apart through key handles, beside the bare primitives of OpenSSL on the same bytes."""
+        out = subprocess.run([str(self.build / "bench_jose")], capture_output=True, text=True, check=True).stdout
+        for name, case in json.loads(out).items():
+            if self.wanted("jose_" + name):
+                r = case["ratio"]
+                self.report("jose_" + name, r, " times bare OpenSSL", "<= 2", r <= 2, ns=case["ours"], yardstick=case["bare"], keyed=case["keyed"])
+
     # --- many resources
 
     def fill(self, c, n, label):
@@ -382,6 +390,8 @@ class Bench:
                 self.rates()
             if self.wanted("decision"):
                 self.decision()
+            if self.wanted("jose_hs256", "jose_es256", "jose_dir_a128gcm"):
+                self.jose()
             if self.wanted("start", "discovery_label", "discovery_type", "create_many", "memory_many"):
                 self.many()
             if self.wanted("delete_subtree"):
@@ -403,7 +413,7 @@ def main():
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
     args = ap.parse_args()
-    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()
 
 

@@ -11,10 +11,8 @@
 /* Bytes that n characters stand for. */
 static inline size_t base64url_size(size_t n) { return n / 4 * 3 + n % 4 * 3 / 4; }
 
-/* Decode into out, which has room for base64url_size(s.n) bytes. False when s is not base64url. */
+/* Decode into out, which has room for base64url_size(s.n) bytes. False when s is not base64url. Time depends on s.n alone. */
 bool base64url_decode(struct slice s, uint8_t *out);
-/* Decode without tables or branches on the content: for key material. */
-bool base64url_decode_secret(struct slice s, uint8_t *out);
 /* Append the text of n bytes. */
 void base64url_encode(struct buf *b, const void *p, size_t n);
 

@@ -34,38 +34,58 @@ static bool decode(struct arena *a, struct slice text, struct slice *out)
 	return p && base64url_decode(text, p);
 }
 
-/* A member that must be a string when it is there. */
-static enum reeve_rc text_member(struct arena *a, const struct json *j, struct slice name, struct slice *out)
-{
-	const uint32_t i = json_member(j, 0, name);
+/* Members that mean something here; all others are for the caller, or for nobody. */
+enum member { M_ALG, M_ENC, M_KID, M_TYP, M_CTY, M_CRIT, M_ZIP, N_MEMBERS };
 
-	if (!i)
-		return RC_OK;
-	*out = json_string(a, j, i);
-	return out->p ? RC_OK : json_kind(j, i) == J_STRING ? RC_NOMEM : RC_SYNTAX;
+static int member_of(const struct json *j, uint32_t key)
+{
+	static const struct slice names[N_MEMBERS] = { S("alg"), S("enc"), S("kid"), S("typ"), S("cty"), S("crit"), S("zip") };
+
+	for (int m = 0; m < N_MEMBERS; m++)
+		if ((j->tok[key].escaped || json_inner(j, key).n == names[m].n) && json_string_is(j, key, names[m]))
+			return m;
+	return N_MEMBERS;
+}
+
+/* The members that are strings, by their place in the enumeration; p == NULL for those that are absent. */
+static enum reeve_rc read_members(struct arena *a, const struct json *j, struct slice out[M_CRIT], const char **why)
+{
+	for (uint32_t i = 1; i < j->tok[0].next; i = j->tok[i + 1].next) {
+		const int m = member_of(j, i);
+		if (m == M_CRIT)
+			return fail(why, RC_DENIED, "crit in the header: no extension is understood");
+		if (m == M_ZIP)
+			return fail(why, RC_DENIED, "zip in the header: compression is not accepted");
+		if (m == N_MEMBERS)
+			continue;
+		if (json_kind(j, i + 1) != J_STRING)
+			return fail(why, RC_SYNTAX, "alg, enc, kid, typ and cty of the header must be strings");
+		out[m] = json_string(a, j, i + 1);
+		if (!out[m].p)
+			return fail(why, RC_NOMEM, "no memory for the header");
+	}
+	return RC_OK;
 }
 
 static enum reeve_rc read_header(struct arena *a, struct slice text, struct jose *t, const char **why)
 {
 	static const struct json_limits limits = { .depth = 8, .tokens = 256 };
 	struct jose_header *h = &t->h;
-	struct slice about, alg = { 0 }, enc = { 0 };
+	struct slice about, member[M_CRIT] = { { NULL, 0 } };
 	enum reeve_rc rc = json_parse(a, text, &limits, &h->json, &about);
 
 	if (rc != RC_OK || json_kind(&h->json, 0) != J_OBJECT)
 		return fail(why, rc == RC_OK ? RC_SYNTAX : rc, "the header is no well-formed JSON object, or has a member twice");
-	if ((rc = text_member(a, &h->json, S("alg"), &alg)) != RC_OK || (rc = text_member(a, &h->json, S("enc"), &enc)) != RC_OK ||
-	    (rc = text_member(a, &h->json, S("kid"), &h->kid)) != RC_OK || (rc = text_member(a, &h->json, S("typ"), &h->typ)) != RC_OK ||
-	    (rc = text_member(a, &h->json, S("cty"), &h->cty)) != RC_OK)
-		return fail(why, rc, "alg, enc, kid, typ and cty of the header must be strings");
-	if (!alg.p || !enc.p == t->encrypted)
+	rc = read_members(a, &h->json, member, why);
+	if (rc != RC_OK)
+		return rc;
+	if (!member[M_ALG].p || !member[M_ENC].p == t->encrypted)
 		return fail(why, RC_SYNTAX, "the header must have alg; enc in a JWE, and only there");
-	if (json_member(&h->json, 0, S("crit")))
-		return fail(why, RC_DENIED, "crit in the header: no extension is understood");
-	if (json_member(&h->json, 0, S("zip")))
-		return fail(why, RC_DENIED, "zip in the header: compression is not accepted");
-	h->alg = alg_find(alg);
-	h->enc = alg_find(enc);
+	h->kid = member[M_KID];
+	h->typ = member[M_TYP];
+	h->cty = member[M_CTY];
+	h->alg = alg_find(member[M_ALG]);
+	h->enc = alg_find(member[M_ENC]);
 	if (!alg_in(h->alg, t->encrypted ? JOSE_KEY_MANAGEMENT : ALGS_SIGN))
 		h->alg = ALG_NONE;
 	if (!alg_in(h->enc, ALGS_CONTENT))

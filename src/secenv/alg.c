@@ -16,7 +16,7 @@ const struct alg alg_table[ALG_COUNT] = {
 	[ALG_A192KW] = { S("A192KW"), WORK_WRAP, KEY_OCT, .cipher = "AES-192-WRAP", .size = 24 },
 	[ALG_A256KW] = { S("A256KW"), WORK_WRAP, KEY_OCT, .cipher = "AES-256-WRAP", .size = 32 },
 	[ALG_RSA_OAEP_256] = { S("RSA-OAEP-256"), WORK_WRAP, KEY_RSA, .hash = "SHA2-256" },
-	[ALG_ECDH_ES] = { S("ECDH-ES"), WORK_AGREE, KEY_EC },
+	[ALG_ECDH_ES] = { S("ECDH-ES"), WORK_AGREE, KEY_EC, .wrap = ALG_NONE },
 	[ALG_ECDH_ES_A128KW] = { S("ECDH-ES+A128KW"), WORK_AGREE, KEY_EC, .wrap = ALG_A128KW },
 	[ALG_ECDH_ES_A192KW] = { S("ECDH-ES+A192KW"), WORK_AGREE, KEY_EC, .wrap = ALG_A192KW },
 	[ALG_ECDH_ES_A256KW] = { S("ECDH-ES+A256KW"), WORK_AGREE, KEY_EC, .wrap = ALG_A256KW },
@@ -26,7 +26,7 @@ const struct alg alg_table[ALG_COUNT] = {
 	[ALG_A128CBC_HS256] = { S("A128CBC-HS256"), WORK_CONTENT, KEY_OCT, .hash = "SHA2-256", .cipher = "AES-128-CBC", .size = 32 },
 	[ALG_A192CBC_HS384] = { S("A192CBC-HS384"), WORK_CONTENT, KEY_OCT, .hash = "SHA2-384", .cipher = "AES-192-CBC", .size = 48 },
 	[ALG_A256CBC_HS512] = { S("A256CBC-HS512"), WORK_CONTENT, KEY_OCT, .hash = "SHA2-512", .cipher = "AES-256-CBC", .size = 64 },
-	[ALG_DIR] = { S("dir"), WORK_NONE, KEY_OCT },
+	[ALG_DIR] = { S("dir"), WORK_NONE, KEY_OCT, .wrap = ALG_NONE },
 };
 
 struct slice alg_name(enum key_alg alg)

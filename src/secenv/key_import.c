@@ -106,7 +106,7 @@ static uint8_t *jwk_bytes(struct jwk *w, struct slice name, size_t size, size_t 
 	*n = base64url_size(s.n);
 	if (s.p && *n && (size ? *n == size : *n <= KEY_RSA_MAX / 8))
 		p = secret_alloc(*n);
-	if (p && base64url_decode_secret(s, p))
+	if (p && base64url_decode(s, p))
 		return p;
 	secret_free(p);
 	w->bad = true;

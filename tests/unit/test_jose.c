@@ -425,27 +425,27 @@ static void writing(void **state)
 static void base64url(void **state)
 {
 	uint64_t seed = 1;
-	uint8_t in[64], out[64], out2[64];
+	uint8_t in[128], out[128];
 
 	for (int i = 0; i < 20000; i++) {
-		const size_t n = next_random(&seed) % 40;
+		const size_t n = next_random(&seed) % 100;
 		struct buf b;
 		for (size_t k = 0; k < n; k++)
 			in[k] = (uint8_t)next_random(&seed);
-		buf_init(&b, 100);
+		buf_init(&b, 200);
 		base64url_encode(&b, in, n);
 		assert_int_equal(base64url_size(b.n), n);
-		assert_true(base64url_decode(buf_view(&b), out) && base64url_decode_secret(buf_view(&b), out2));
+		out[n] = 'x'; /* what is behind stays */
+		assert_true(base64url_decode(buf_view(&b), out));
 		assert_memory_equal(in, out, n);
-		assert_memory_equal(in, out2, n);
-		if (n) { /* both decoders agree on every change, and what they accept encodes back to the same text */
+		assert_int_equal(out[n], 'x');
+		if (n) { /* a text that is accepted is the text of what it stands for */
 			const size_t at = next_random(&seed) % b.n;
 			b.p[at] = (char)next_random(&seed);
 			const bool yes = base64url_decode(buf_view(&b), out);
-			assert_int_equal(yes, base64url_decode_secret(buf_view(&b), out2));
 			if (yes) {
 				struct buf again;
-				buf_init(&again, 100);
+				buf_init(&again, 200);
 				base64url_encode(&again, out, base64url_size(b.n));
 				assert_true(slice_eq(buf_view(&again), buf_view(&b)));
 				buf_free(&again);
@@ -453,12 +453,12 @@ static void base64url(void **state)
 		}
 		buf_free(&b);
 	}
-	for (int c = 0; c < 256; c++) { /* every character alone */
-		const char text[] = { (char)c, 'A' };
+	for (int c = 0; c < 256; c++) { /* every character, at the end and inside */
+		char text[18] = "AAAAAAAAAAAAAAAAAA";
 		const bool want = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-		assert_int_equal(base64url_decode(slice_of(text, 2), out), want);
-		assert_int_equal(base64url_decode_secret(slice_of(text, 2), out2), want);
-		assert_true(!want || out[0] == out2[0]);
+		text[c % 16] = text[16] = (char)c;
+		assert_int_equal(base64url_decode(slice_of(text + 16, 2), out), want);
+		assert_int_equal(base64url_decode(slice_of(text, 16), out), want);
 	}
 }
 
