@@ -124,6 +124,7 @@ struct config {
 	const char *decisions;      /* file of denials; NULL: <data>/decisions.log */
 	struct {
 		const char *file, *head; /* NULL: <data>/audit.log; that with ".head" */
+		struct slice key;   /* kid of an HS256 key in the sealed file; empty: no key */
 		unsigned events;    /* 1 << enum audit_kind */
 		size_t rotate;      /* bytes */
 		unsigned keep;      /* full files; 0 all */

@@ -14,6 +14,7 @@
 #include "authz/locate.h"
 #include "base/log.h"
 #include "core/enquiry.h"
+#include "core/audit_log.h"
 #include "core/fanout.h"
 #include "core/forward.h"
 #include "core/hub.h"
@@ -243,14 +244,15 @@ static enum reeve_rc own_names(struct core *c, char why[256])
 
 static enum reeve_rc open_audit(struct core *c, char why[256])
 {
-	const struct config *cfg = c->cfg;
-	char path[4096];
-	struct audit_options o = { .path = cfg->audit.file ? cfg->audit.file : path, .head = cfg->audit.head,
-				   .rotate_bytes = cfg->audit.rotate, .keep = cfg->audit.keep, .events = cfg->audit.events,
-				   .sync_commit = cfg->audit.sync, .checkpoint = cfg->audit.checkpoint };
+	enum reeve_rc rc = audit_secret_open(c->cfg, &c->audit_secret, why);
 
-	snprintf(path, sizeof(path), "%s/audit.log", cfg->data);
-	return cfg->audit.events ? audit_open(&o, &c->audit, why) : RC_OK;
+	return rc == RC_OK ? audit_log_open(c->cfg, c->audit_secret, &c->audit, why) : rc;
+}
+
+static void close_audit(struct core *c)
+{
+	audit_close(c->audit);
+	audit_secret_close(c->audit_secret);
 }
 
 static void audit_process(struct core *c, const char *action)
@@ -345,7 +347,7 @@ failed:
 		tokens_free(c);
 		trust_close(c);
 		decisions_close(c->decisions);
-		audit_close(c->audit);
+		close_audit(c);
 		core_look_end(c);
 	}
 	return rc;
@@ -415,7 +417,7 @@ void core_stop(struct core *c)
 	forwards_free(c->forwards);
 	decisions_close(c->decisions);
 	audit_process(c, "stop");
-	audit_close(c->audit);
+	close_audit(c);
 	store_close(c->store);
 	locate_free(c->locate);
 	free((char *)c->home.abs.p);

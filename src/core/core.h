@@ -17,6 +17,7 @@ struct hub;
 struct decisions;
 struct enquiries;
 struct audit;
+struct audit_secret;
 struct fanout_seen;
 struct forwards;
 struct registrar;
@@ -85,6 +86,7 @@ struct core {
 	struct own *own;          /* requests of the core itself (own.h) */
 	struct decisions *decisions; /* log of denials */
 	struct audit *audit;      /* NULL beside a running process */
+	struct audit_secret *audit_secret;
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct forwards *forwards; /* requests under way to other CSEs; hub only */
 	struct registrar *registrar; /* registration at the Registrar CSE; NULL: there is none */

@@ -81,6 +81,13 @@ static enum reeve_rc enrol(struct roll *l, struct slice id)
 
 static enum reeve_rc enrol_ae(void *ctx, const struct res *r) { return enrol(ctx, res_ri(r)); }
 
+static enum reeve_rc enrol_cse(void *ctx, const struct res *r)
+{
+	struct slice csi = res_member(r, S("csi")); /* with its quotes */
+
+	return csi.n > 2 ? enrol(ctx, slice_of(csi.p + 1, csi.n - 2)) : RC_OK;
+}
+
 enum reeve_rc survey_registered(struct look *k, struct arena *a, struct lint_registered *out)
 {
 	struct roll l = { .k = k, .a = a };
@@ -88,6 +95,8 @@ enum reeve_rc survey_registered(struct look *k, struct arena *a, struct lint_reg
 
 	if (rc == RC_OK)
 		rc = each_of_type(k, 2, enrol_ae, &l);
+	if (rc == RC_OK)
+		rc = each_of_type(k, 16, enrol_cse, &l);
 	if (rc != RC_OK)
 		return rc;
 	qsort(l.v, l.n, sizeof(*l.v), lint_compare);

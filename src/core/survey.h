@@ -72,7 +72,7 @@ REEVE_MUST_CHECK enum reeve_rc survey_what_can(struct look *k, struct survey_wha
 /* Every resource that has accessControlPolicyIDs, or could have, and is alive; instances cannot. Until each returns another than RC_OK. */
 typedef enum reeve_rc (*survey_each)(void *ctx, const struct res *r);
 REEVE_MUST_CHECK enum reeve_rc survey_resources(struct look *k, survey_each each, void *ctx);
-/* Canonical ids of the registered AEs and of the CSE itself, sorted, from a. */
+/* Canonical ids of the registered AEs and CSEs, and of the CSE itself, sorted, from a. */
 REEVE_MUST_CHECK enum reeve_rc survey_registered(struct look *k, struct arena *a, struct lint_registered *out);
 /* May `who` do op on target, whose type has a rule of its own (type_hooks.permitted)? */
 REEVE_MUST_CHECK enum reeve_rc survey_type_permits(struct look *k, struct slice who, const struct res *target, unsigned op, bool *yes);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "authz/audit_check.h"
+#include "core/audit_log.h"
 #include "main/check.h"
 #include "main/commands.h"
 #include "main/settings.h"
@@ -47,10 +48,8 @@ static void find(const struct settings *s, const struct asked *q, char path[4096
 {
 	if (q->file)
 		snprintf(path, 4096, "%s", q->file);
-	else if (s->c.audit.file)
-		snprintf(path, 4096, "%s", s->c.audit.file);
 	else
-		snprintf(path, 4096, "%s/audit.log", s->c.data);
+		audit_log_path(&s->c, path, 4096);
 	if (q->head)
 		snprintf(head, 4096, "%s", q->head);
 	else if (!q->file && s->c.audit.head)
@@ -92,7 +91,8 @@ int check_audit(int argc, char **argv)
 {
 	struct asked q = { 0 };
 	struct audit_check c = { .tell = tell, .ctx = &q };
-	char path[4096], head[4096];
+	struct audit_secret *secret = NULL;
+	char path[4096], head[4096], why[256] = "no memory";
 	struct settings s;
 	int status;
 
@@ -102,8 +102,14 @@ int check_audit(int argc, char **argv)
 	if (status == EXIT_OK && q.known && !audit_check_known(&c, slice_str(q.known)))
 		status = usage_error("check audit", "--known %s: expected NUMBER:SUM, as a checkpoint in the log of the process has them",
 				     q.known);
+	if (status == EXIT_OK && audit_secret_open(&s.c, &secret, why) != RC_OK) {
+		fprintf(stderr, "reeve check: %s\n", why);
+		status = EXIT_UNREACHABLE;
+	}
+	c.key = audit_secret_key(secret);
 	if (status == EXIT_OK)
 		status = judge(&q, &c, path, head);
+	audit_secret_close(secret);
 	settings_free(&s);
 	return status;
 }

@@ -223,6 +223,9 @@ const struct option options[] = {
 	{ "audit", "head", OPT_PATH, AT(audit.head), 0, 0,
 	  "File with the number and sum of the last line, so that a missing end shows. Best kept where whoever could change the log "
 	  "cannot write. Empty: the log's name with .head." },
+	{ "audit", "key", OPT_TEXT, AT(audit.key), 0, 0,
+	  "Name of an HS256 key in the file of keys (`reeve key generate --alg HS256`): the chain cannot be made again without it. Choose "
+	  "before the first line is written. Empty: no key." },
 	{ "audit", "events", OPT_EVENTS, AT(audit.events), 0, 0,
 	  "What is written: all, none, or some of denied, permitted (by other than a policy that names the Originator), registration, "
 	  "policy, links, role, token, consultation, credential, admin, process (start and stop)." },

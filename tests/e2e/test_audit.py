@@ -3,6 +3,7 @@
 documented (docs/operations.md) so that others can check it."""
 
 import hashlib
+import hmac
 import http.client
 import json
 import pathlib
@@ -230,6 +231,43 @@ def test_the_end_is_told_to_the_log_of_the_process(audited):
     assert (int(m[1]), m[2]) == (last["seq"], last["hash"])
     assert json.loads(log_of(s).with_suffix(".log.head").read_text()) == {"seq": last["seq"], "sum": last["hash"]}
     s.start()
+
+
+def test_a_chain_with_a_key(tmp_path):
+    """With a key of the sealed file the sums are HMACs, which Python computes as well; without it nobody can say that all is well."""
+    key = bytes(range(32))
+    s = Server({"audit.key": "audit", "keys.file": str(tmp_path / "keys"), "keys.seal": str(tmp_path / "seal")})
+    (tmp_path / "hex").write_text(key.hex())
+    config = str(s.write_config())
+    done = subprocess.run([binary(), "key", "import", str(tmp_path / "hex"), "--alg", "HS256", "--kid", "audit", "--config", config],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    with s:
+        ae = s.register()
+        ae.policy([rule(ae.origin, 63)])
+        s.stop()
+        for line in lines_of(log_of(s)):
+            body, mark, rest = line.rpartition(b',"mac":"')
+            assert mark and hmac.new(key, body, "sha256").hexdigest() == rest[:-2].decode(), line
+        whole(log_of(s), "--config", config)
+        broken(log_of(s), "no line of this chain")
+        # written anew without the key
+        log_of(s).write_bytes(b"")
+        with Server() as plain:
+            plain.register()
+            plain.stop()
+            log_of(s).write_bytes(log_of(plain).read_bytes())
+            log_of(s).with_suffix(".log.head").write_bytes(log_of(plain).with_suffix(".log.head").read_bytes())
+        whole(log_of(s))
+        broken(log_of(s), "no line of this chain", "--config", config)
+    missing = Server({"audit.key": "none", "keys.file": str(tmp_path / "keys"), "keys.seal": str(tmp_path / "seal")})
+    try:
+        missing.start(wait=False)
+        assert missing.process.wait(30) == 3
+        assert 'there is no HS256 key "none"' in missing.errors()
+        missing.process = None
+    finally:
+        missing.remove()
 
 
 def test_an_end_removed_stays_visible(audited):

@@ -4,6 +4,7 @@
  *
  * Requests are sent where <remoteCSE> say (way.h), so what a CSE may claim is checked: its CSE-ID is its From, and it has no
  * descendants that are registered here themselves. */
+#include "core/audited.h"
 #include "core/notify.h"
 #include "core/pattern.h"
 #include "core/registrar.h"
@@ -118,7 +119,9 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 /* Groups in policies name CSEs by resource; and the registrar is to know who can be reached through this CSE. */
 static enum reeve_rc created(struct exec *x, struct req *r, const struct res *parent, const struct res *nw)
 {
-	(void)r, (void)parent, (void)nw;
+	(void)r, (void)parent;
+	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "create", .target = res_ri(nw),
+					 .detail = res_member(nw, S("csi")) });
 	writer_policies_changed(x);
 	registrar_descendants_changed(x);
 	return RC_OK;
@@ -134,7 +137,8 @@ static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *ol
 
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
-	(void)res;
+	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "delete", .target = res_ri(res),
+					 .detail = res_member(res, S("csi")) });
 	writer_policies_changed(x);
 	registrar_descendants_changed(x);
 	return RC_OK;
