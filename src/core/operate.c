@@ -175,6 +175,19 @@ static enum reeve_rc begin_create(struct exec *x, struct req *r, const struct re
 	return RC_OK;
 }
 
+/* The name may be that of an instance which nobody finds any more, and which is not swept yet: then it is, now. */
+static enum reeve_rc free_name(struct exec *x, struct res *parent, struct slice name)
+{
+	struct res there;
+	enum reeve_rc rc;
+
+	if (tree_child(x->tx, parent->key.n, name, &there) != RC_OK || !tree_dropped(x->tx, there.key))
+		return RC_EXISTS;
+	if ((rc = exec_delete(x, &there, true)) != RC_OK)
+		return rc;
+	return tree_get(x->tx, parent->key, parent);
+}
+
 enum reeve_rc op_create(struct exec *x, struct req *r, const struct target *t)
 {
 	const struct model_res *m = model_by_ty(r->ty);
@@ -191,6 +204,8 @@ enum reeve_rc op_create(struct exec *x, struct req *r, const struct target *t)
 	if ((rc = begin_create(x, r, &parent, &d)) != RC_OK || (rc = draft_finish(x, r, &parent, NULL, &d)) != RC_OK)
 		return rc;
 	rc = tree_insert(x->tx, x->seq, &parent, &d.nw, &nw);
+	if (rc == RC_EXISTS && (rc = free_name(x, &parent, d.nw.name)) == RC_OK)
+		rc = tree_insert(x->tx, x->seq, &parent, &d.nw, &nw);
 	if (rc == RC_EXISTS)
 		return req_refuse(r, 4105, "the name \"%.*s\" is taken by a sibling", SF(d.nw.name));
 	if (rc != RC_OK)

@@ -102,7 +102,7 @@ static void look(struct walk *w, const struct res *r)
 	if (!res_model(r))
 		fault(w, id, "is of type %u, which the model does not know", r->h.ty);
 	look_at_text(w, r, id);
-	if (w->parent_swept) {
+	if (w->parent_swept || tree_dropped(w->tx, r->key)) {
 		w->f->swept++;
 		return;
 	}

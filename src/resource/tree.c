@@ -88,16 +88,18 @@ static enum reeve_rc end_instance(struct st_tx *tx, uint64_t parent, usec now, b
 	struct st_cursor c;
 	struct tkey k;
 	struct res_key key;
+	uint64_t floor;
 	enum reeve_rc rc;
 
-	tkey_res(&k, (struct res_key){ newest ? parent + 1 : parent, newest ? 0 : RES_INSTANCE });
+	floor = tree_floor(tx, parent);
+	tkey_res(&k, (struct res_key){ newest ? parent + 1 : parent, newest ? 0 : floor ? floor : RES_INSTANCE });
 	rc = st_cursor_open(tx, ST_RES, &c);
 	if (rc != RC_OK)
 		return rc;
 	rc = newest ? st_seek_before(&c, tkey_slice(&k)) : st_seek(&c, tkey_slice(&k));
 	for (; rc == RC_OK; rc = newest ? st_prev(&c) : st_next(&c)) {
 		key = c.key.n == RES_KEY_LEN ? res_key_read(c.key.p) : (struct res_key){ 0, 0 };
-		if (key.parent != parent || !(key.n & RES_INSTANCE)) {
+		if (key.parent != parent || !(key.n & RES_INSTANCE) || key.n < floor) {
 			rc = RC_NOTFOUND;
 			break;
 		}
@@ -107,6 +109,35 @@ static enum reeve_rc end_instance(struct st_tx *tx, uint64_t parent, usec now, b
 	}
 	st_cursor_close(&c);
 	return rc;
+}
+
+enum reeve_rc tree_newest(struct st_tx *tx, uint64_t parent, uint64_t most, uint64_t most_bytes, struct tree_kept *out)
+{
+	uint64_t floor = tree_floor(tx, parent);
+	struct st_cursor c;
+	struct tkey k;
+	struct res r;
+	enum reeve_rc rc;
+
+	*out = (struct tree_kept){ .floor = UINT64_MAX };
+	tkey_res(&k, (struct res_key){ parent + 1, 0 });
+	if ((rc = st_cursor_open(tx, ST_RES, &c)) != RC_OK)
+		return rc;
+	for (rc = st_seek_before(&c, tkey_slice(&k)); rc == RC_OK; rc = st_prev(&c)) {
+		struct res_key key = c.key.n == RES_KEY_LEN ? res_key_read(c.key.p) : (struct res_key){ 0, 0 };
+
+		if (key.parent != parent || !(key.n & RES_INSTANCE) || key.n < floor)
+			break;
+		if (out->floor == UINT64_MAX) /* nothing newer is there; what comes is */
+			out->floor = key.n + 1;
+		if ((rc = res_view(key, c.value, &r)) != RC_OK || out->n == most || r.h.cs > most_bytes - out->bytes)
+			break;
+		out->n++;
+		out->bytes += r.h.cs;
+		out->floor = key.n;
+	}
+	st_cursor_close(&c);
+	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
 enum reeve_rc tree_latest(struct st_tx *tx, uint64_t parent, usec now, struct res *out)
@@ -121,14 +152,32 @@ enum reeve_rc tree_oldest(struct st_tx *tx, uint64_t parent, usec now, struct re
 
 /* --- upwards --- */
 
-/* Every ancestor is there and not past its et. */
+uint64_t tree_floor(struct st_tx *tx, uint64_t n)
+{
+	struct tkey k;
+	struct slice v;
+
+	if (st_entries(tx, ST_TRASH) == 0)
+		return 0;
+	tkey_trash(&k, n);
+	return st_get(tx, ST_TRASH, tkey_slice(&k), &v) == RC_OK && v.n == TRASH_FLOOR ? tkey_get_u64(v.p + RES_KEY_LEN) : 0;
+}
+
+bool tree_dropped(struct st_tx *tx, struct res_key key)
+{
+	return key.n & RES_INSTANCE && key.n < tree_floor(tx, key.parent);
+}
+
+/* Every ancestor is there and not past its et, and neither r nor one of them is dropped. */
 static bool ancestors_alive(struct st_tx *tx, const struct res *r, usec now)
 {
 	struct res_key up = res_parent_key(r);
 	struct res a;
 
+	if (tree_dropped(tx, r->key))
+		return false;
 	for (int depth = 0; up.n && depth < DEPTH_MOST; depth++) {
-		if (tree_get(tx, up, &a) != RC_OK || a.h.et <= now)
+		if (tree_get(tx, up, &a) != RC_OK || a.h.et <= now || tree_dropped(tx, up))
 			return false;
 		up = res_parent_key(&a);
 	}
@@ -225,13 +274,13 @@ static void first_key(const struct tree_iter *it, struct tkey *k)
 enum reeve_rc tree_children(struct st_tx *tx, uint64_t parent, enum tree_walk what, struct tree_iter *it)
 {
 	*it = (struct tree_iter){ .tx = tx, .parent = parent, .instances_only = what == TREE_INSTANCES,
-				  .no_instances = what == TREE_NO_INSTANCES };
+				  .no_instances = what == TREE_NO_INSTANCES, .floor = tree_floor(tx, parent) };
 	return st_cursor_open(tx, ST_RES, &it->c);
 }
 
 enum reeve_rc tree_children_of_type(struct st_tx *tx, uint64_t parent, int32_t ty, struct tree_iter *it)
 {
-	*it = (struct tree_iter){ .tx = tx, .parent = parent, .ty = ty };
+	*it = (struct tree_iter){ .tx = tx, .parent = parent, .ty = ty, .floor = tree_floor(tx, parent) };
 	it->instances_only = res_ty_is_instance(ty);
 	it->by_type = !it->instances_only;
 	return st_cursor_open(tx, it->by_type ? ST_TYPE : ST_RES, &it->c);
@@ -273,6 +322,11 @@ enum reeve_rc tree_next(struct tree_iter *it, struct res *out)
 		it->last = res_key_read(it->c.key.p + prefix);
 		if (it->last.parent != it->parent || (it->no_instances && it->last.n & RES_INSTANCE))
 			return RC_NOTFOUND;
+		if (it->last.n & RES_INSTANCE && it->last.n < it->floor) { /* go on where the others begin */
+			it->last.n = it->floor - 1;
+			it->changes = UINT64_MAX;
+			continue;
+		}
 		if (it->by_type) {
 			if (((uint8_t)it->c.key.p[0] << 8 | (uint8_t)it->c.key.p[1]) != it->ty)
 				return RC_NOTFOUND;
@@ -374,6 +428,8 @@ enum reeve_rc tree_find_next(struct tree_find *f, struct res *out)
 		memcpy(f->last, f->c.key.p, f->c.key.n);
 		rc = tree_get(f->tx, res_key_read(f->last + f->prefix_len), out);
 		if (rc == RC_NOTFOUND) /* an index entry without its resource: a damaged store, not the reader's fault */
+			continue;
+		if (rc == RC_OK && tree_dropped(f->tx, out->key))
 			continue;
 		if (rc != RC_OK || f->label.p == NULL || has_label(out, f->label))
 			return rc;

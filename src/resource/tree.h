@@ -21,7 +21,7 @@ REEVE_MUST_CHECK enum reeve_rc tree_stem(struct st_tx *tx, struct slice stem, st
 REEVE_MUST_CHECK enum reeve_rc tree_latest(struct st_tx *tx, uint64_t parent, usec now, struct res *out);
 REEVE_MUST_CHECK enum reeve_rc tree_oldest(struct st_tx *tx, uint64_t parent, usec now, struct res *out);
 
-/* False when r or, while subtrees are being removed in the background, one of its ancestors is gone or past its et. */
+/* False when r or, while subtrees are being removed in the background, one of its ancestors is gone, dropped or past its et. */
 bool tree_alive(struct st_tx *tx, const struct res *r, usec now);
 /* True when `ancestor` (an ordinal) is r itself or above it. */
 bool tree_below(struct st_tx *tx, const struct res *r, uint64_t ancestor);
@@ -38,6 +38,7 @@ struct tree_iter {
 	uint64_t parent;
 	int32_t ty;       /* 0: all */
 	struct res_key last; /* where we are, to find the place again after a change */
+	uint64_t floor;      /* instances before it are dropped; 0: none */
 	uint64_t changes;
 	bool begun, by_type, instances_only, no_instances;
 };
@@ -97,6 +98,15 @@ REEVE_MUST_CHECK enum reeve_rc tree_replace(struct st_tx *tx, const struct res *
 /* Remove r itself and its index entries (for an instance with children, h.n_children or n_subs must be true). Descendants are
  * not reachable any more, and are entered in the trash when there are any. */
 REEVE_MUST_CHECK enum reeve_rc tree_remove(struct st_tx *tx, const struct res *r);
+
+/* The oldest instances below a resource, all at once: those with an ordinal before `floor` are not found from now on, and swept like
+ * what hangs below a removed resource. Counters are the caller's business, now; `each` of tree_sweep must leave them alone for these. */
+REEVE_MUST_CHECK enum reeve_rc tree_drop_before(struct st_tx *tx, struct res_key parent, uint64_t floor);
+/* Is the resource with this key one of those? */
+bool tree_dropped(struct st_tx *tx, struct res_key key);
+/* How many of the newest instances below `parent` are `most` at most and have `most_bytes` at most, and where they begin. */
+struct tree_kept { uint64_t n, bytes, floor; };
+REEVE_MUST_CHECK enum reeve_rc tree_newest(struct st_tx *tx, uint64_t parent, uint64_t most, uint64_t most_bytes, struct tree_kept *out);
 
 /* Remove up to `budget` descendants of trashed subtrees; `each` is called before a record goes (events, hooks).
  * *more tells whether some are left. */

@@ -77,6 +77,10 @@ static inline void tkey_trash(struct tkey *k, uint64_t n)
 	tkey_u64(k, n);
 }
 
+/* Value of an entry of ST_TRASH: the key of what was removed with all that is below, or of what stays, and the floor of its instances. */
+enum { TRASH_ALL = RES_KEY_LEN, TRASH_FLOOR = RES_KEY_LEN + 8 };
+/* Instances below the ordinal n that have an ordinal before this are dropped; 0: none. */
+uint64_t tree_floor(struct st_tx *tx, uint64_t n);
 /* Every ancestor of r is there. */
 bool tree_attached(struct st_tx *tx, const struct res *r);
 /* Something hangs below the ordinal n. */

@@ -15,8 +15,11 @@ static const usec again_after = 60 * USEC_S;
 
 /* --- removed subtrees --- */
 
-/* Keys of the first children of ordinal n. */
-static enum reeve_rc first_children(struct st_tx *tx, uint64_t n, struct res_key *keys, size_t most, size_t *got)
+/* What an entry of the trash is about: the children of ordinal n from `from` on, and before `floor`. */
+struct trash { uint64_t n, from, floor; };
+
+/* Keys of the first children it is about. */
+static enum reeve_rc first_children(struct st_tx *tx, const struct trash *t, struct res_key *keys, size_t most, size_t *got)
 {
 	struct st_cursor c;
 	struct tkey k;
@@ -25,9 +28,9 @@ static enum reeve_rc first_children(struct st_tx *tx, uint64_t n, struct res_key
 	*got = 0;
 	if (rc != RC_OK)
 		return rc;
-	tkey_res(&k, (struct res_key){ n, 0 });
+	tkey_res(&k, (struct res_key){ t->n, t->from });
 	for (rc = st_seek(&c, tkey_slice(&k)); rc == RC_OK && *got < most; rc = st_next(&c)) {
-		if (c.key.n != RES_KEY_LEN || res_key_read(c.key.p).parent != n)
+		if (c.key.n != RES_KEY_LEN || res_key_read(c.key.p).parent != t->n || res_key_read(c.key.p).n >= t->floor)
 			break;
 		keys[(*got)++] = res_key_read(c.key.p);
 	}
@@ -49,8 +52,20 @@ static enum reeve_rc sweep_one(struct st_tx *tx, struct res_key key, tree_each e
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
+enum reeve_rc tree_drop_before(struct st_tx *tx, struct res_key parent, uint64_t floor)
+{
+	struct tkey k, v;
+
+	if (floor <= tree_floor(tx, parent.n))
+		return RC_OK;
+	tkey_trash(&k, parent.n);
+	tkey_res(&v, parent);
+	tkey_u64(&v, floor);
+	return st_put(tx, ST_TRASH, tkey_slice(&k), tkey_slice(&v));
+}
+
 /* The first entry of the trash. */
-static enum reeve_rc first_trash(struct st_tx *tx, uint64_t *n)
+static enum reeve_rc first_trash(struct st_tx *tx, struct trash *t)
 {
 	struct st_cursor c;
 	enum reeve_rc rc = st_cursor_open(tx, ST_TRASH, &c);
@@ -58,10 +73,14 @@ static enum reeve_rc first_trash(struct st_tx *tx, uint64_t *n)
 	if (rc != RC_OK)
 		return rc;
 	rc = st_seek(&c, S(""));
-	if (rc == RC_OK && c.key.n == 8)
-		*n = tkey_get_u64(c.key.p);
-	else if (rc == RC_OK)
+	if (rc == RC_OK && (c.key.n != 8 || (c.value.n != TRASH_ALL && c.value.n != TRASH_FLOOR)))
 		rc = RC_INVALID;
+	if (rc == RC_OK)
+		*t = (struct trash){ .n = tkey_get_u64(c.key.p), .floor = UINT64_MAX };
+	if (rc == RC_OK && c.value.n == TRASH_FLOOR) {
+		t->from = RES_INSTANCE;
+		t->floor = tkey_get_u64(c.value.p + RES_KEY_LEN);
+	}
 	st_cursor_close(&c);
 	return rc;
 }
@@ -70,20 +89,20 @@ enum reeve_rc tree_sweep(struct st_tx *tx, size_t budget, tree_each each, void *
 {
 	struct res_key keys[CHUNK];
 	struct tkey k;
-	uint64_t root;
+	struct trash t;
 	size_t got;
 	enum reeve_rc rc;
 
 	*more = false;
 	while (budget > 0) {
-		rc = first_trash(tx, &root);
+		rc = first_trash(tx, &t);
 		if (rc != RC_OK)
 			return rc == RC_NOTFOUND ? RC_OK : rc;
-		rc = first_children(tx, root, keys, budget < CHUNK ? budget : CHUNK, &got);
+		rc = first_children(tx, &t, keys, budget < CHUNK ? budget : CHUNK, &got);
 		for (size_t i = 0; rc == RC_OK && i < got; i++)
 			rc = sweep_one(tx, keys[i], each, ctx);
 		if (rc == RC_OK && got == 0) {
-			tkey_trash(&k, root);
+			tkey_trash(&k, t.n);
 			rc = st_del(tx, ST_TRASH, tkey_slice(&k));
 			got = 1;
 		}

@@ -21,7 +21,7 @@ enum st_table {
 	ST_LABEL,   /* hash of label, parent ordinal, ordinal -> nothing */
 	ST_DUE,     /* time, ordinal -> key of the resource to look at */
 	ST_OUTBOX,  /* sequence, key of the subscription -> notification to be sent (core/outbox.h) */
-	ST_TRASH,   /* ordinal -> subtree root whose descendants are still to be removed */
+	ST_TRASH,   /* ordinal -> what is still to be removed below it (resource/tree_int.h) */
 	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_GRANT,   /* which dynamic policies apply to which resource (core/rights/grants.h) */
 	ST_MAP,     /* Token-ID -> AuthorSign of its holder (das/map.c) */

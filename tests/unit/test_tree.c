@@ -658,6 +658,107 @@ static void a_record_may_be_made_of_the_old_one(void **state)
 	test_tree_end(&t);
 }
 
+static unsigned instances_below(struct test_tree *t, const struct res *r) { return test_walk(t, r->key.n, TREE_INSTANCES, 0); }
+
+static void the_oldest_instances_go_at_once(void **state)
+{
+	struct test_tree t;
+	struct tree_kept kept;
+	struct tree_iter it;
+	struct res base, cnt, other, inst[10], sub, r;
+	struct res_new nw = test_new(4, "");
+	struct slice label = S("x");
+	uint64_t before[ST_TABLES], after[ST_TABLES];
+	bool more = true;
+
+	test_tree_begin(&t, *state);
+	test_base(&t, &base);
+	cnt = test_add(&t, &base, 3, "cnt");
+	other = test_add(&t, &base, 3, "other");
+	test_counts(&t, before);
+	nw.labels = &label;
+	nw.n_labels = 1;
+	nw.attrs = S("\"lbl\":[\"x\"]");
+	for (int i = 0; i < 10; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "i%d", i);
+		nw.name = slice_str(i % 2 ? name : "");
+		nw.h.cs = 10;
+		cnt = test_get(&t, cnt.key);
+		assert_ok(tree_insert(t.tx, &t.seq, &cnt, &nw, &inst[i]));
+		test_add(&t, &other, 4, "");
+	}
+	r = test_get(&t, inst[3].key);
+	sub = test_add(&t, &r, 23, "sub");
+	r = test_get(&t, inst[3].key);
+	r.h.n_subs = r.h.n_children = 1;
+	assert_ok(tree_touch(t.tx, &r));
+
+	assert_ok(tree_newest(t.tx, cnt.key.n, 3, UINT64_MAX, &kept));
+	assert_true(kept.n == 3 && kept.bytes == 30 && kept.floor == inst[7].key.n);
+	assert_ok(tree_newest(t.tx, cnt.key.n, 100, 59, &kept));
+	assert_true(kept.n == 5 && kept.bytes == 50 && kept.floor == inst[5].key.n);
+	assert_ok(tree_drop_before(t.tx, cnt.key, kept.floor));
+	for (int i = 0; i < 10; i++) {
+		r = test_get(&t, inst[i].key);
+		assert_int_equal(tree_alive(t.tx, &r, T0), i >= 5);
+		assert_int_equal(tree_dropped(t.tx, inst[i].key), i < 5);
+	}
+	sub = test_get(&t, sub.key);
+	assert_false(tree_alive(t.tx, &sub, T0)); /* what hangs below one of them */
+	assert_ok(tree_oldest(t.tx, cnt.key.n, T0, &r));
+	assert_int_equal(r.key.n, inst[5].key.n);
+	assert_ok(tree_latest(t.tx, cnt.key.n, T0, &r));
+	assert_int_equal(r.key.n, inst[9].key.n);
+	assert_int_equal(instances_below(&t, &cnt), 5);
+	assert_int_equal(test_walk(&t, cnt.key.n, TREE_ALL, 0), 5);
+	assert_int_equal(test_find_label(&t, label), 5);
+	assert_int_equal(instances_below(&t, &other), 10);
+	assert_ok(tree_newest(t.tx, cnt.key.n, UINT64_MAX, UINT64_MAX, &kept));
+	assert_int_equal(kept.n, 5);
+
+	/* part of them is swept, then more are dropped; less never comes back */
+	assert_ok(tree_sweep(t.tx, 2, NULL, NULL, &more));
+	assert_true(more);
+	assert_ok(tree_drop_before(t.tx, cnt.key, inst[2].key.n));
+	assert_int_equal(instances_below(&t, &cnt), 5);
+	assert_ok(tree_newest(t.tx, cnt.key.n, 0, 0, &kept));
+	assert_int_equal(kept.floor, inst[9].key.n + 1);
+	assert_ok(tree_drop_before(t.tx, cnt.key, kept.floor));
+	assert_rc(tree_latest(t.tx, cnt.key.n, T0, &r), RC_NOTFOUND);
+	assert_rc(tree_oldest(t.tx, cnt.key.n, T0, &r), RC_NOTFOUND);
+	assert_int_equal(test_find_label(&t, label), 0);
+	test_add(&t, &cnt, 4, ""); /* what comes is not concerned */
+	assert_int_equal(instances_below(&t, &cnt), 1);
+	assert_ok(tree_children(t.tx, cnt.key.n, TREE_ALL, &it));
+	assert_ok(tree_next(&it, &r));
+	assert_rc(tree_next(&it, &r), RC_NOTFOUND);
+	tree_end(&it);
+	for (int i = 0; more; i++) {
+		assert_true(i < 20);
+		assert_ok(tree_sweep(t.tx, 2, NULL, NULL, &more));
+	}
+	assert_int_equal(instances_below(&t, &cnt), 1);
+	assert_int_equal(instances_below(&t, &other), 10);
+	test_counts(&t, after);
+	before[ST_RES] += 11;
+	for (int i = 0; i < ST_TABLES; i++)
+		assert_int_equal(before[i], after[i]); /* nothing of them is left anywhere */
+
+	/* the container goes while some of its instances are on their way */
+	for (int i = 0; i < 5; i++)
+		test_add(&t, &cnt, 4, "");
+	assert_ok(tree_newest(t.tx, cnt.key.n, 1, UINT64_MAX, &kept));
+	assert_ok(tree_drop_before(t.tx, cnt.key, kept.floor));
+	cnt = test_get(&t, cnt.key);
+	assert_ok(tree_remove(t.tx, &cnt));
+	for (more = true; more;)
+		assert_ok(tree_sweep(t.tx, 2, NULL, NULL, &more));
+	assert_int_equal(st_entries(t.tx, ST_RES), 1 + 1 + 10);
+	test_tree_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +777,7 @@ int main(void)
 		store_test(escaped_labels_are_unescaped),
 		store_test(paths_and_ancestors),
 		store_test(a_subtree_goes_in_bounded_steps),
+		store_test(the_oldest_instances_go_at_once),
 		store_test(what_expires_is_found),
 		store_test(a_parent_that_lives_on_leaves_its_children_behind),
 		store_test(what_is_left_is_asked_about_later),

@@ -5,6 +5,8 @@
 #include "core/types.h"
 #include "core/work.h"
 
+enum { AT_ONCE = 100 }; /* instances that one request removes itself */
+
 /* --- container --- */
 
 static enum reeve_rc limit(struct req *r, struct draft *d, struct slice sn, uint64_t ceiling, uint64_t *out)
@@ -34,17 +36,36 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return RC_OK;
 }
 
+/* The newest that fit stay, the others are gone at once: those who ask do not find them any more, and the writer takes them away bit by
+ * bit, so that a million of them do not hold up everybody. */
+static enum reeve_rc keep_newest(struct exec *x, struct res_key container, uint64_t most, uint64_t most_bytes)
+{
+	struct tree_kept kept;
+	struct res c;
+	enum reeve_rc rc = tree_newest(x->tx, container.n, most, most_bytes, &kept);
+
+	if (rc != RC_OK || kept.floor == UINT64_MAX || (rc = tree_get(x->tx, container, &c)) != RC_OK)
+		return rc;
+	c.h.cni = kept.n;
+	c.h.cbs = kept.bytes;
+	if ((rc = tree_touch(x->tx, &c)) != RC_OK)
+		return rc;
+	return tree_drop_before(x->tx, container, kept.floor);
+}
+
 /* Oldest instances go until the limits hold. No "delete of direct child" for these (TS-0004 7.4.7.2.1). */
 static enum reeve_rc evict(struct exec *x, struct res_key container)
 {
 	struct res c, old;
 	enum reeve_rc rc;
 
-	for (;;) {
+	for (int n = 0;; n++) {
 		if ((rc = tree_get(x->tx, container, &c)) != RC_OK)
 			return rc;
 		if (c.h.cni <= c.h.mni && c.h.cbs <= c.h.mbs)
 			return RC_OK;
+		if (n == AT_ONCE)
+			return keep_newest(x, container, c.h.mni, c.h.mbs);
 		rc = tree_oldest(x->tx, container.n, INT64_MIN, &old);
 		if (rc == RC_NOTFOUND)
 			return RC_OK;
@@ -53,22 +74,11 @@ static enum reeve_rc evict(struct exec *x, struct res_key container)
 	}
 }
 
-static enum reeve_rc remove_instances(struct exec *x, struct res_key container)
-{
-	struct res old;
-	enum reeve_rc rc;
-
-	while ((rc = tree_oldest(x->tx, container.n, INT64_MIN, &old)) == RC_OK)
-		if ((rc = exec_delete(x, &old, true)) != RC_OK)
-			return rc;
-	return rc == RC_NOTFOUND ? RC_OK : rc;
-}
-
 static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
 {
 	(void)r;
 	if (old->h.flags & REC_NO_RETRIEVE && !(nw->h.flags & REC_NO_RETRIEVE))
-		return remove_instances(x, nw->key); /* TS-0001 9.6.6 */
+		return keep_newest(x, nw->key, 0, 0); /* TS-0001 9.6.6 */
 	return evict(x, nw->key);
 }
 
@@ -150,6 +160,8 @@ static enum reeve_rc removing_instance(struct exec *x, const struct res *res)
 
 	if (rc != RC_OK)
 		return rc == RC_NOTFOUND ? RC_OK : rc; /* swept with its container */
+	if (tree_dropped(x->tx, res->key))
+		return RC_OK; /* not counted any more */
 	if (c.h.cni)
 		c.h.cni--;
 	c.h.cbs -= c.h.cbs < res->h.cs ? c.h.cbs : res->h.cs;
