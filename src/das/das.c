@@ -181,6 +181,7 @@ static void put_policy(struct core *c, enum op op)
 	n->rvi = S("3");
 	n->ty = op == OP_CREATE ? 1 : -1;
 	n->has = HAS_RCN | (op == OP_CREATE ? HAS_TY : 0u);
+	n->rcn = 0;
 	n->want = n->pc_serial = SERIAL_JSON;
 	n->received = clock_wall();
 	n->pc = arena_dup(&n->arena, buf_view(&b));

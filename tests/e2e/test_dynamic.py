@@ -120,7 +120,7 @@ def test_question(world, das):
     assert q.headers["x-m2m-rvi"] == "3" and q.headers["x-m2m-ri"]
     d = q.dreq
     assert d["or"] == world.who and d["trt"] == 3 and d["op"] == 2
-    assert d["trid"] == "%s/%s" % (world.server.cse_id, world.ri)
+    assert d["trid"] == "%s/%s" % (world.server.cse_id, world.cnt)
     assert d["oip"] == {"ip4": "127.0.0.1"}
     assert len(d["rts"]) == 15 and abs(int(d["rts"][:8]) - int(stamp()[:8])) <= 1
     assert set(d) == {"or", "trt", "op", "trid", "oip", "rts"}, d
@@ -202,7 +202,7 @@ def test_links_are_inherited(world, das, new_server):
     das.answer = NOTHING
     kid = w.owner.container(w.cnt)
     w.ae.retrieve(kid).expect(4103)
-    assert das.asked().dreq["trid"].endswith(w.owner.retrieve(kid)["ri"])
+    assert das.asked().dreq["trid"] == "%s/%s" % (w.server.cse_id, kid)
     inst = w.owner.instance(kid, rn=unique("i"))
     w.ae.retrieve(inst).expect(4103)
     assert das.asked().dreq["trt"] == 4
@@ -506,7 +506,7 @@ def test_grant_goes_with(new_server, das, policies, gone):
 def test_grant_is_the_targets_own(world, das):
     """AUTHZ-191: nothing else is opened, not even below"""
     w = world
-    das.answer = lambda q: w.grants(63) if q.dreq["trid"].endswith(w.ri) else NOTHING
+    das.answer = lambda q: w.grants(63) if q.dreq["trid"].endswith(w.cnt) else NOTHING
     kid, beside = w.owner.container(w.cnt), w.owner.container()
     w.ae.retrieve(w.cnt).expect(2000)
     w.ae.retrieve(kid).expect(4103)

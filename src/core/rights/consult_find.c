@@ -128,6 +128,21 @@ static struct slice proposed(struct finding *f, const struct json *j)
 	return dal.n && text_timestamp(dal, &when) && when > f->x->now ? dal : S("");
 }
 
+/* The structured address: what whoever writes the policy of a DAS knows a resource by. */
+static struct slice target_address(struct finding *f)
+{
+	struct slice out = { NULL, 0 };
+	struct buf b;
+
+	buf_init(&b, 8192);
+	buf_slice(&b, f->x->core->home.cse_id);
+	buf_char(&b, '/');
+	if (tree_path(f->x->tx, f->q->target, &b) == RC_OK && !b.failed)
+		out = arena_dup(f->a, buf_view(&b));
+	buf_free(&b);
+	return out;
+}
+
 static bool write_question(struct finding *f, const struct json *dac, struct das *d)
 {
 	const struct facts *facts = &f->r->work->facts;
@@ -137,7 +152,7 @@ static bool write_question(struct finding *f, const struct json *dac, struct das
 		.originator = f->r->work->who,
 		.target_ty = f->q->target->h.ty,
 		.op = operation_of(f->q->bit),
-		.target = arena_printf(f->a, "%.*s/%.*s", SF(f->x->core->home.cse_id), SF(res_ri(f->q->target))),
+		.target = target_address(f),
 		.ip = facts->ip_known ? facts->ip : NULL,
 		.country = facts->country,
 		.position = facts->position_known ? position : NULL,
