@@ -179,6 +179,7 @@ def test_a_torn_line(audited):
 
 
 def test_tampering_is_told(audited, tmp_path):
+    """T-64: edited and verified."""
     s = audited
     ae = s.register()
     for _ in range(3):

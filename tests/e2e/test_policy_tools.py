@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import pathlib
 import random
 import subprocess
 
@@ -68,6 +69,12 @@ def test_cases_as_expected(tmp_path):
     assert out.endswith("17 cases, 0 surprises\n"), out
     assert policy("test", cases, "--quiet").stdout == "17 cases, 0 surprises\n"
     assert policy("test", cases, "--tap").stdout.splitlines()[:3] == ["TAP version 13", "1..17", "ok 1 - pumps report: Cpump1 create"]
+
+
+def test_the_example():
+    folder = pathlib.Path(__file__).resolve().parents[2] / "examples" / "policies"
+    assert policy("test", folder / "cases.json").stdout.endswith("20 cases, 0 surprises\n")
+    assert policy("lint", "--policy", folder / "acp-plant.json", "--strict").stdout == "0 errors, 0 warnings, 0 notes\n"
 
 
 def test_a_surprise_is_told_with_its_story(tmp_path):
