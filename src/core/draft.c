@@ -226,6 +226,8 @@ void check_content(struct core *c, struct req *r)
 enum reeve_rc draft_check_given(struct exec *x, struct req *r, bool create)
 {
 	struct req_work *w = r->work;
+	const struct type_hooks *hooks = w->m ? type_hooks(w->m->ty) : NULL;
+	const char *late = hooks ? hooks->late : NULL;
 
 	for (size_t i = 0; i < w->n_attrs; i++) {
 		const struct draft_attr *v = &w->attrs[i];
@@ -236,7 +238,8 @@ enum reeve_rc draft_check_given(struct exec *x, struct req *r, bool create)
 				return req_refuse(r, 4000, "cr: only null may be sent; the CSE fills it in");
 			continue;
 		}
-		if (!x->internal && (create ? v->a->create : v->a->update) == MODEL_NP)
+		if (!x->internal && (create ? v->a->create : v->a->update) == MODEL_NP &&
+		    (create || !late || !slice_eq(sn, slice_str(late))))
 			return req_refuse(r, 4000, "%s: not permitted in %s", v->a->sn, create ? "Create" : "Update");
 		if (unsupported(sn))
 			return req_refuse(r, 5001, "%s: not supported by this CSE", v->a->sn);

@@ -21,7 +21,8 @@
 	X(remote_cse) \
 	X(request) \
 	X(schedule) \
-	X(subscription)
+	X(subscription) \
+	X(token)
 
 #define TYPE_DECLARE(name) extern const struct type_hooks type_##name;
 TYPES(TYPE_DECLARE)

@@ -12,6 +12,7 @@
 
 struct type_hooks {
 	int32_t ty;
+	const char *late;        /* an attribute that the model forbids in Update, and check decides about; NULL */
 	/* Create: instead of the access decision on the parent (registration). */
 	enum reeve_rc (*admit)(struct exec *x, struct req *r, const struct res *parent);
 	/* Create (old == NULL) or Update: checks of the outcome beyond the model, completion of attributes. Nothing is stored

@@ -91,7 +91,8 @@ static bool applies(const struct usable *u, const struct rights_question *q, con
 
 		if (at->virt && at->virt == s->to && at->n == chain[0] && q->final)
 			return true;
-		for (size_t k = 0; !at->virt && k < n; k++)
+		/* membersAccessControlPolicyIDs speak of the fan-out, not of the group (AUTHZ-126) */
+		for (size_t k = 0; !at->virt && !q->by_list && k < n; k++)
 			if (at->n == chain[k])
 				return true;
 	}

@@ -13,6 +13,7 @@
 
 #include "core/draft.h"
 #include "core/notify_int.h"
+#include "core/rights/relation.h"
 
 enum { TYPE_TOKEN = 32 };
 
@@ -163,6 +164,7 @@ void tokens_end(struct req *r)
 		token_entry_put(cache, s->v[i].e);
 	for (size_t i = 0; i < s->n_direct; i++)
 		token_entry_put(cache, s->direct[i]);
+	token_put(s->opened);
 	r->work->rights.state[RIGHTS_TOKENS] = NULL;
 }
 
@@ -301,6 +303,32 @@ static void gather_direct(struct exec *x, struct req *r, struct tokens_state *s)
 	s->built = false;
 }
 
+/* The holder is somebody else; the Originator may be the same AE with another AE-ID (AUTHZ-204, 207). */
+static void ask_relation(struct exec *x, struct req *r, struct tokens_state *s, struct named *n, const struct token_facts *facts)
+{
+	struct token_cache *cache = x->core->tokens->cache;
+	const struct token_claims *c = token_claims(n->e->token);
+	struct token_new how = { .token = n->e->token, .hash = n->e->hash, .holder = facts->who, .direct = n->e->direct, .mapped = true };
+	const struct token_entry *e;
+
+	if (token_check(n->e->token, facts->who, facts) != TOKEN_GOOD)
+		return;
+	switch (relation_of(x, r, c)) {
+	case RELATION_PROVEN:
+		if (!(e = token_cache_put(cache, &how, token_cache_generation(cache), x->now)))
+			return;
+		token_entry_put(cache, n->e);
+		n->e = e;
+		n->fault = TOKEN_GOOD;
+		break;
+	case RELATION_ASK:
+		s->relation = true;
+		break;
+	default:
+		break;
+	}
+}
+
 /* Look for every token, and hold those that are there against the request. */
 static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 {
@@ -310,6 +338,7 @@ static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 	if (s->checked == x->now && !x->write)
 		return;
 	s->checked = x->now;
+	s->relation = false;
 	for (size_t i = 0; i < s->n; i++) {
 		struct named *n = &s->v[i];
 
@@ -320,6 +349,8 @@ static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 		if (!n->e || n->fault)
 			continue;
 		n->fault = token_check(n->e->token, n->e->holder, &facts);
+		if (n->fault == TOKEN_HOLDER)
+			ask_relation(x, r, s, n, &facts);
 		if (!n->fault)
 			note_mapping(x->core, r, n, x->now);
 	}
@@ -431,7 +462,7 @@ static enum reeve_rc judge(struct exec *x, struct req *r, const struct rights_qu
 		return RC_NOTFOUND;
 	gather(x, r, s);
 	if ((bad = first_bad(s)) != NULL) {
-		if (!q->final)
+		if (!q->final || (s->relation && relation_pending(r)))
 			return RC_NOTFOUND;
 		tell_all(r, s);
 		assign(r, s);
@@ -456,12 +487,41 @@ static bool wants(struct exec *x, struct req *r, const struct rights_question *q
 	return notify_address(x, &r->arena, q->target, &s->target) == RC_OK;
 }
 
+/* The <token> that r creates, or whose holder it changes: open it here, for the writer will want to know what it says. */
+static void open_resource(struct exec *x, struct req *r)
+{
+	struct req_work *w = r->work;
+	struct tokens_state *s;
+	struct slice text = { NULL, 0 }, why;
+	uint8_t hash[TOKEN_HASH];
+	struct target t;
+
+	if (!x->core->tokens || !w->m || w->m->ty != TYPE_TOKEN || w->content_rsc || !(s = state_of(r)) || s->opened)
+		return;
+	for (size_t i = 0; r->op == OP_CREATE && i < w->n_attrs; i++)
+		if (slice_eq(slice_str(w->attrs[i].a->sn), S("tkob")))
+			text = inside(w->attrs[i].raw);
+	if (r->op == OP_UPDATE && exec_lookup(x, r->to, &t) == RC_OK && !t.virt && t.res.h.ty == TYPE_TOKEN)
+		text = inside(res_member(&t.res, S("tkob")));
+	if (!text.n)
+		return;
+	token_hash(text, hash);
+	(void)open_text(x->core, &r->arena, text, hash, x->now, &s->opened, &why);
+}
+
+const struct token *tokens_opened(const struct req *r)
+{
+	const struct tokens_state *s = r->work->rights.state[RIGHTS_TOKENS];
+	return s ? s->opened : NULL;
+}
+
 void tokens_prepare(struct exec *x, struct req *r)
 {
 	static const unsigned bits[] = { [OP_CREATE] = ACOP_CREATE, [OP_UPDATE] = ACOP_UPDATE, [OP_DELETE] = ACOP_DELETE };
 	struct tokens_state *s;
 	struct target t;
 
+	open_resource(x, r);
 	if (r->op != OP_CREATE && r->op != OP_UPDATE && r->op != OP_DELETE)
 		return;
 	if (!(r->n_tkns + r->n_tids) || !x->core->tokens || !r->work->who.n || exec_lookup(x, r->to, &t) != RC_OK)

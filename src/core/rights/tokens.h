@@ -22,6 +22,8 @@ struct token_cache *tokens_cache(struct core *c);
 /* On the loop, before a change is handed to the writer: where the local rules say no, verify what the request brings, so that the
  * writer need not. Under x's snapshot. */
 void tokens_prepare(struct exec *x, struct req *r);
+/* The token of the <token> that r creates or updates, where this CSE could open it; NULL otherwise. */
+const struct token *tokens_opened(const struct req *r);
 /* r is answered: give back what it held. Any thread. */
 void tokens_end(struct req *r);
 

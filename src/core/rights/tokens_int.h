@@ -40,6 +40,7 @@ struct usable {
 struct tokens_state {
 	struct named *v; size_t n;
 	usec checked;
+	bool relation;           /* a token is good but for its holder, and its DAS may know more (relation.h) */
 	const struct token_entry *direct[DIRECT_MOST]; size_t n_direct;
 	unsigned direct_at;      /* consultations there had been when they were looked up, plus one */
 	/* all that the tokens permit, and room for one decision */
@@ -49,6 +50,7 @@ struct tokens_state {
 	enum virtual_res to;     /* what the request addresses */
 	const struct policy **rules;
 	struct slice *roles;
+	struct token *opened;    /* of the <token> that is created or updated */
 	/* for a fetch */
 	int32_t target_ty;
 	struct slice target;     /* address as JSON */

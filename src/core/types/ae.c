@@ -5,6 +5,7 @@
 #include "core/audited.h"
 #include "core/notify.h"
 #include "core/pattern.h"
+#include "core/rights/tokens.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -124,6 +125,7 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
 	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "delete", .target = res_ri(res) });
 	writer_policies_changed(x);
+	tokens_forget(x, res->creator); /* */
 	return RC_OK;
 }
 
