@@ -7,19 +7,19 @@
 #include <endian.h>
 
 typedef int8_t chars __attribute__((vector_size(16)));
+typedef uint8_t octets __attribute__((vector_size(16))); /* for sums, that may wrap around */
 enum { STEP = sizeof(chars), STEP_BYTES = STEP / 4 * 3 };
 
 #define ALL(c) ((chars){ c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c })
 #define BETWEEN(v, from, to) ((v > ALL(from - 1)) & (v < ALL(to + 1))) /* all ones where it is so; bytes above 127 are negative */
 
-static inline chars values_of(chars c, chars *bad)
+static inline octets values_of(chars c, octets *bad)
 {
-	const chars upper = BETWEEN(c, 'A', 'Z'), lower = BETWEEN(c, 'a', 'z'), digit = BETWEEN(c, '0', '9');
-	const chars minus = c == ALL('-'), under = c == ALL('_');
+	const octets upper = (octets)BETWEEN(c, 'A', 'Z'), lower = (octets)BETWEEN(c, 'a', 'z'), digit = (octets)BETWEEN(c, '0', '9');
+	const octets minus = (octets)(c == ALL('-')), under = (octets)(c == ALL('_')), u = (octets)c;
 
 	*bad |= ~(upper | lower | digit | minus | under);
-	return (upper & (c - ALL('A'))) | (lower & (c - ALL('a' - 26))) | (digit & (c - ALL('0' - 52))) | (minus & ALL(62)) |
-	       (under & ALL(63));
+	return (upper & (u - 'A')) | (lower & (u - ('a' - 26))) | (digit & (u + (52 - '0'))) | (minus & 62) | (under & 63);
 }
 
 typedef uint16_t twos __attribute__((vector_size(16)));
@@ -27,7 +27,7 @@ typedef uint32_t fours __attribute__((vector_size(16)));
 typedef uint64_t eights __attribute__((vector_size(16)));
 
 /* Twice eight values of six bits, the first in the lowest byte: each half becomes a number of 48 bits, the first on top. */
-static inline void squeeze(chars values, uint64_t out[2])
+static inline void squeeze(octets values, uint64_t out[2])
 {
 	twos two = (twos)values;
 	fours four;
@@ -45,7 +45,7 @@ static inline void squeeze(chars values, uint64_t out[2])
 }
 
 /* Writes STEP_BYTES and two more, which the next step writes again. */
-static inline void step(const char *p, uint8_t *out, chars *bad)
+static inline void step(const char *p, uint8_t *out, octets *bad)
 {
 	chars c;
 	uint64_t half[2];
@@ -60,7 +60,7 @@ static inline void step(const char *p, uint8_t *out, chars *bad)
 
 bool base64url_decode(struct slice s, uint8_t *out)
 {
-	chars bad = ALL(0);
+	octets bad = { 0 };
 	uint64_t any[2];
 	char last[2 * STEP];
 	uint8_t tail[2 * STEP_BYTES + 2];

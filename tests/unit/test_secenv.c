@@ -381,6 +381,14 @@ static void stored(void **state)
 	key_put(pub);
 	assert_null(secenv_find(se, S("k")));
 	assert_null(secenv_find(se, S("")));
+	/* a stored secret does not leave wrapped under another key */
+	struct key_ref *kek = must_generate(NULL, "kek", ALG_A256KW);
+	uint8_t wrapped[KEY_WRAPPED_MAX];
+	size_t n_wrapped;
+	key = secenv_find(se, S("k5"));
+	assert_int_equal(key_wrap(kek, ALG_A256KW, key, wrapped, &n_wrapped), RC_DENIED);
+	key_put(key);
+	key_put(kek);
 	/* SE-013: a deleted key is good for nothing, also where its handle is still held */
 	key = secenv_find(se, S("k0"));
 	assert_int_equal(secenv_delete(se, S("k0"), why), RC_OK);
