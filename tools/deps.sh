@@ -11,7 +11,7 @@
 set -eu
 
 run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev libssl-dev curl ca-certificates"
-test="libcmocka-dev libcbor-dev libjansson4 clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 python3-jwcrypto jose mandoc"
+test="libcmocka-dev libcbor-dev libjansson4 clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 python3-lmdb python3-jwcrypto jose mandoc"
 bench="wrk"
 
 case "${1:-}" in

@@ -10,17 +10,17 @@
 #include "core/own.h"
 #include "core/work.h"
 
-enum { KEY_LEN = 8, TYPE_REQUEST = 17 };
+enum { TYPE_REQUEST = 17 };
 static const usec store_pause = USEC_S; /* until the next attempt to enter a result */
 
-static struct slice key_of(uint64_t n, char room[KEY_LEN])
+struct slice pending_key(uint64_t n, char room[PENDING_KEY_LEN])
 {
-	for (int i = KEY_LEN - 1; i >= 0; i--, n >>= 8)
+	for (int i = PENDING_KEY_LEN - 1; i >= 0; i--, n >>= 8)
 		room[i] = (char)(n & 0xff);
-	return slice_of(room, KEY_LEN);
+	return slice_of(room, PENDING_KEY_LEN);
 }
 
-static uint64_t key_read(struct slice key)
+uint64_t pending_key_read(struct slice key)
 {
 	uint64_t n = 0;
 
@@ -31,21 +31,21 @@ static uint64_t key_read(struct slice key)
 
 enum reeve_rc pending_put(struct exec *x, uint64_t key, const struct req *r)
 {
-	char room[KEY_LEN];
+	char room[PENDING_KEY_LEN];
 	enum reeve_rc rc;
 	struct buf b;
 
 	buf_init(&b, SIZE_MAX / 2);
 	image_write(&b, r);
-	rc = b.failed ? RC_NOMEM : st_put(x->tx, ST_PENDING, key_of(key, room), buf_view(&b));
+	rc = b.failed ? RC_NOMEM : st_put(x->tx, ST_PENDING, pending_key(key, room), buf_view(&b));
 	buf_free(&b);
 	return rc;
 }
 
 enum reeve_rc pending_drop(struct exec *x, uint64_t key)
 {
-	char room[KEY_LEN];
-	enum reeve_rc rc = st_del(x->tx, ST_PENDING, key_of(key, room));
+	char room[PENDING_KEY_LEN];
+	enum reeve_rc rc = st_del(x->tx, ST_PENDING, pending_key(key, room));
 
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
@@ -180,11 +180,11 @@ static enum reeve_rc resume_all(struct core *c, struct st_tx *tx)
 	if (rc != RC_OK)
 		return rc;
 	for (rc = st_seek(&cur, S("")); rc == RC_OK; rc = st_next(&cur)) {
-		if (cur.key.n != KEY_LEN) {
+		if (cur.key.n != PENDING_KEY_LEN) {
 			log_error("core", "an acknowledged request is damaged and is left alone");
 			continue;
 		}
-		if ((rc = resume(c, tx, key_read(cur.key), cur.value)) != RC_OK)
+		if ((rc = resume(c, tx, pending_key_read(cur.key), cur.value)) != RC_OK)
 			break;
 		n++;
 	}

@@ -10,6 +10,11 @@
 
 #include "core/exec.h"
 
+/* Keys of ST_PENDING. */
+enum { PENDING_KEY_LEN = 8 };
+struct slice pending_key(uint64_t n, char room[PENDING_KEY_LEN]);
+uint64_t pending_key_read(struct slice key);
+
 /* Until the next attempt, when the queue of the writer is full. */
 #define QUEUE_PAUSE (50 * USEC_MS)
 

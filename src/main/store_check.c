@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One walk over the records in key order. The children of a parent follow each other, so what the parent's record says
- * of them (counters of children, subscriptions, instances, bytes) is compared when the next parent begins. */
+/* First the indices (resource/tree_check.h), then one walk over the records in key order. The children of a parent follow each other, so
+ * what the parent's record says of them (counters of children, subscriptions, instances, bytes) is compared when the next parent begins. */
 #include "main/store_check.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 
-#include "resource/tree.h"
+#include "core/image.h"
+#include "core/outbox.h"
+#include "core/pending.h"
+#include "resource/tree_check.h"
 #include "store/store.h"
 
-enum { SHOWN_MAX = 100, TYPES_MAX = 100 };
+enum { SHOWN_MAX = 100, TYPES_MAX = 100, TYPE_REQUEST = 17 };
 
 struct walk {
 	struct st_tx *tx;
+	struct tree_check *indices;
+	usec now;
+	struct req *request; /* memory for acknowledged ones */
 	struct store_findings *f;
 	FILE *out;
 	uint64_t by_type[TYPES_MAX], typed;
@@ -57,7 +64,6 @@ static void end_parent(struct walk *w)
 static void begin_parent(struct walk *w, const struct res *child)
 {
 	struct res p;
-	char room[RES_ID_MAX];
 
 	w->parent = res_parent_key(child);
 	w->open = true;
@@ -65,11 +71,7 @@ static void begin_parent(struct walk *w, const struct res *child)
 	w->parent_swept = false;
 	if (child->key.parent == 0)
 		return;
-	if (tree_get(w->tx, w->parent, &p) == RC_OK)
-		return;
-	w->parent_swept = true;
-	if (st_entries(w->tx, ST_TRASH) == 0) /* a subtree on its way out is no fault */
-		fault(w, id_text(child->key, room), "its parent is not there");
+	w->parent_swept = tree_get(w->tx, w->parent, &p) != RC_OK;
 }
 
 static void look_at_text(struct walk *w, const struct res *r, struct slice id)
@@ -91,17 +93,73 @@ static void look_at_text(struct walk *w, const struct res *r, struct slice id)
 	arena_reset(&a);
 }
 
+/* --- requests that were acknowledged, and notifications --- */
+
+/* One that is not completed yet is begun again at the next start. */
+static void look_at_request(struct walk *w, const struct res *r, struct slice id)
+{
+	char room[PENDING_KEY_LEN];
+	struct slice v;
+
+	if (slice_eq(res_member(r, S("rs")), S("3")) && st_get(w->tx, ST_PENDING, pending_key(r->key.n, room), &v) != RC_OK)
+		fault(w, id, "is PENDING, and nobody works on it");
+}
+
+static void pending_entry(struct walk *w, struct slice key, struct slice value)
+{
+	struct req *r = w->request;
+	char room[RES_ID_MAX];
+	struct res_key at;
+	struct res res;
+
+	if (key.n != PENDING_KEY_LEN) {
+		fault(w, S("pending"), "a key of %zu bytes", key.n);
+		return;
+	}
+	at = (struct res_key){ RES_ROOT, pending_key_read(key) };
+	req_reset(r);
+	if (image_read(r, value) != RC_OK)
+		fault(w, id_text(at, room), "the acknowledged request is damaged");
+	if (tree_get(w->tx, at, &res) == RC_OK && (res.h.ty != TYPE_REQUEST || slice_eq(res_member(&res, S("rs")), S("1"))))
+		fault(w, id_text(at, room), "a request is acknowledged that is completed already");
+}
+
+static void outbox_entry(struct walk *w, struct slice key, struct slice value)
+{
+	struct outbox_entry e;
+
+	if (!outbox_view(key, value, &e))
+		fault(w, S("outbox"), "a damaged entry");
+}
+
+static enum reeve_rc each_entry(struct walk *w, enum st_table t, void (*look)(struct walk *w, struct slice key, struct slice value))
+{
+	struct st_cursor c;
+	enum reeve_rc rc = st_cursor_open(w->tx, t, &c);
+
+	if (rc != RC_OK)
+		return rc;
+	for (rc = st_seek(&c, S("")); rc == RC_OK; rc = st_next(&c))
+		look(w, c.key, c.value);
+	st_cursor_close(&c);
+	return rc == RC_NOTFOUND ? RC_OK : rc;
+}
+
+/* --- records --- */
+
 static void look(struct walk *w, const struct res *r)
 {
 	char room[RES_ID_MAX];
 	const struct slice id = id_text(r->key, room);
-	struct res again;
 
 	w->f->resources++;
 	w->by_type[r->h.ty < TYPES_MAX ? r->h.ty : 0]++;
 	if (!res_model(r))
 		fault(w, id, "is of type %u, which the model does not know", r->h.ty);
 	look_at_text(w, r, id);
+	tree_check_record(w->indices, r, w->now);
+	if (r->h.ty == TYPE_REQUEST)
+		look_at_request(w, r, id);
 	if (w->parent_swept || tree_dropped(w->tx, r->key)) {
 		w->f->swept++;
 		return;
@@ -114,13 +172,11 @@ static void look(struct walk *w, const struct res *r)
 		w->typed++;
 		w->subs += r->h.ty == 23;
 	}
-	if (r->key.parent && (tree_child(w->tx, r->key.parent, res_rn(r), &again) != RC_OK || again.key.n != r->key.n))
-		fault(w, id, "is not found by its name \"%.*s\"", SF(res_rn(r)));
-	if (r->h.ty == 2 && (tree_stem(w->tx, res_ri(r), &again) != RC_OK || again.key.n != r->key.n))
-		fault(w, id, "is not found by its AE-ID \"%.*s\"", SF(res_ri(r)));
 }
 
-static enum reeve_rc walk_all(struct walk *w)
+static void index_fault(void *ctx, struct slice id, const char *text) { fault(ctx, id, "%s", text); }
+
+static enum reeve_rc walk_records(struct walk *w)
 {
 	struct st_cursor c;
 	enum reeve_rc rc = st_cursor_open(w->tx, ST_RES, &c);
@@ -151,6 +207,24 @@ static enum reeve_rc walk_all(struct walk *w)
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
+static enum reeve_rc walk_all(struct walk *w)
+{
+	enum reeve_rc rc = tree_check_new(w->tx, index_fault, w, &w->indices);
+
+	if (rc == RC_OK)
+		rc = walk_records(w);
+	tree_check_free(w->indices);
+	if (rc == RC_OK && !(w->request = calloc(1, sizeof(*w->request))))
+		rc = RC_NOMEM;
+	if (rc == RC_OK) {
+		req_init(w->request, NULL, (size_t)1 << 30, 0);
+		rc = each_entry(w, ST_PENDING, pending_entry);
+		req_free(w->request);
+	}
+	free(w->request);
+	return rc == RC_OK ? each_entry(w, ST_OUTBOX, outbox_entry) : rc;
+}
+
 static void summary(const struct walk *w, const struct store_stat *s)
 {
 	fprintf(w->out, "%llu resources, %.1f MiB of %.1f MiB\n", (unsigned long long)w->f->resources, (double)s->bytes_used / (1 << 20),
@@ -173,7 +247,7 @@ static void summary(const struct walk *w, const struct store_stat *s)
 enum reeve_rc store_check(const struct config *cfg, struct store_findings *f, FILE *out, char why[256])
 {
 	const struct store_options o = { .path = cfg->data, .max_bytes = cfg->store_max, .readers = 4, .read_only = true };
-	struct walk w = { .f = f, .out = out };
+	struct walk w = { .f = f, .out = out, .now = clock_wall() };
 	struct store_stat stat;
 	struct store *s = NULL;
 	enum reeve_rc rc;

@@ -146,8 +146,7 @@ static enum reeve_rc store_record(struct st_tx *tx, struct res_key key, struct s
 	return res_view(key, slice_of(room, value.n), out);
 }
 
-/* Set a mark in the stored head of a resource, whose caller's copy may be older than other marks. */
-static enum reeve_rc set_mark(struct st_tx *tx, struct res_key key, uint8_t mark)
+enum reeve_rc tree_set_mark(struct st_tx *tx, struct res_key key, uint8_t mark)
 {
 	struct tkey k;
 	struct res now;
@@ -242,7 +241,7 @@ static enum reeve_rc due_enter(struct st_tx *tx, struct res_key key, usec et, co
 		return tree_due_add(tx, key, et);
 	if (parent->h.marks & TREE_TIED)
 		return RC_OK;
-	return set_mark(tx, parent->key, TREE_TIED);
+	return tree_set_mark(tx, parent->key, TREE_TIED);
 }
 
 /* A name that happens to be the generated one needs no entry: removing tells by the name whether there is one. */
@@ -381,7 +380,7 @@ enum reeve_rc tree_insert(struct st_tx *tx, struct tree_seq *seq, const struct r
 	up = *parent; /* its text is not looked at after the first change */
 	rc = insert(tx, &up, &f, out);
 	if (rc == RC_OK && odd) {
-		rc = set_mark(tx, parent->key, TREE_ODD_NAMES);
+		rc = tree_set_mark(tx, parent->key, TREE_ODD_NAMES);
 		if (rc == RC_OK)
 			rc = tree_get(tx, f.key, out);
 	}

@@ -81,6 +81,8 @@ static inline void tkey_trash(struct tkey *k, uint64_t n)
 enum { TRASH_ALL = RES_KEY_LEN, TRASH_FLOOR = RES_KEY_LEN + 8 };
 /* Instances below the ordinal n that have an ordinal before this are dropped; 0: none. */
 uint64_t tree_floor(struct st_tx *tx, uint64_t n);
+/* Set a mark in the stored head of a resource, whose caller's copy may be older than other marks. */
+enum reeve_rc tree_set_mark(struct st_tx *tx, struct res_key key, uint8_t mark);
 /* Every ancestor of r is there. */
 bool tree_attached(struct st_tx *tx, const struct res *r);
 /* Something hangs below the ordinal n. */

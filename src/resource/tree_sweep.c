@@ -216,6 +216,7 @@ static enum reeve_rc expire(struct st_tx *tx, const struct res *r, usec now, tre
 static enum reeve_rc look_below(struct st_tx *tx, const struct due *d, const struct res *parent, usec now, size_t *budget,
 				tree_each each, void *ctx)
 {
+	bool tied = parent->h.marks & TREE_TIED;
 	usec parent_et = parent->h.et;
 	struct tree_iter it;
 	struct res r;
@@ -233,6 +234,10 @@ static enum reeve_rc look_below(struct st_tx *tx, const struct due *d, const str
 			rc = expire(tx, &r, now, each, ctx);
 		else if (r.h.et < parent_et)
 			rc = tree_due_add(tx, r.key, r.h.et);
+		else if (r.h.et != USEC_NEVER && !tied) { /* once more, for the next Update of the parent */
+			rc = tree_set_mark(tx, res_parent_key(&r), TREE_TIED);
+			tied = true;
+		}
 		if (rc != RC_OK)
 			break;
 		if (--*budget == 0) {

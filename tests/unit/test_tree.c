@@ -584,6 +584,29 @@ static void a_parent_that_lives_on_leaves_its_children_behind(void **state)
 		}
 }
 
+/* The look that a hint asks for finds children that go with their parent again: the next change of its et must not forget them. */
+static void a_parent_that_lives_on_twice(void **state)
+{
+	struct test_tree t;
+	struct res base, cnt, child;
+	struct res_new nw = test_new(3, "");
+
+	test_tree_begin(&t, *state);
+	test_base(&t, &base);
+	nw.h.et = T0 + 100;
+	assert_ok(tree_insert(t.tx, &t.seq, &base, &nw, &cnt));
+	nw.h.et = T0 + 150;
+	assert_ok(tree_insert(t.tx, &t.seq, &cnt, &nw, &child));
+	set_et(&t, cnt.key, T0 + 120);
+	assert_int_equal(run_due(&t, T0 + 110, 5), 0);
+	set_et(&t, cnt.key, T0 + 200);
+	assert_int_equal(run_due(&t, T0 + 149, 5), 0);
+	assert_int_equal(run_due(&t, T0 + 150, 5), 1);
+	assert_rc(tree_get(t.tx, child.key, &child), RC_NOTFOUND);
+	assert_ok(tree_get(t.tx, cnt.key, &cnt));
+	st_abort(t.tx);
+}
+
 static void what_is_left_is_asked_about_later(void **state)
 {
 	struct test_tree t;
@@ -780,6 +803,7 @@ int main(void)
 		store_test(the_oldest_instances_go_at_once),
 		store_test(what_expires_is_found),
 		store_test(a_parent_that_lives_on_leaves_its_children_behind),
+		store_test(a_parent_that_lives_on_twice),
 		store_test(what_is_left_is_asked_about_later),
 		store_test(ordinals_go_on_after_a_restart),
 		store_test(a_record_may_be_made_of_the_old_one),
