@@ -98,6 +98,14 @@ struct config {
 		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
 	} dynamic;
 	const char *das_policy;     /* policy file of the Dynamic Authorization System in this CSE; NULL: there is none */
+	/* claimed Role-IDs */
+	struct {
+		struct config_list allowed; /* "ORIGINATOR=ROLE" patterns: who may use which; empty: any */
+		unsigned cache;             /* answers of role repositories kept */
+		usec cache_time, refusal_time; /* how long: a role; that there is none, or no answer */
+		usec timeout;               /* of one request to a repository */
+		unsigned fetches;           /* under way */
+	} roles;
 	/* behaviour */
 	usec expiry_scan;           /* longest pause between looks at what expires */
 	bool nonblocking;           /* <request> is supported */

@@ -24,6 +24,7 @@
 #include "core/pending.h"
 #include "core/rights/consult.h"
 #include "core/rights/relation.h"
+#include "core/rights/role_repository.h"
 #include "core/rights/tokens.h"
 #include "core/trust.h"
 #include "core/types.h"
@@ -332,6 +333,8 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 		rc = RC_NOMEM;
 		goto failed;
 	}
+	if ((rc = role_repository_new(c)) != RC_OK)
+		goto failed;
 	if ((rc = notifier_new(c, &c->loops[0], &c->notifier)) != RC_OK || (rc = writer_start(c, &c->writer)) != RC_OK)
 		goto failed;
 	for (unsigned i = 0; i < c->n_loops; i++)
@@ -407,6 +410,7 @@ void core_stop(struct core *c)
 	registrar_free(c->registrar);
 	notifier_free(c->notifier);
 	enquiries_free(c->enquiries);
+	role_repository_free(c);
 	own_end(c);
 	consult_free(c->consult);
 	relations_free(c->relations);

@@ -90,6 +90,7 @@ struct core {
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct forwards *forwards; /* requests under way to other CSEs; hub only */
 	struct registrar *registrar; /* registration at the Registrar CSE; NULL: there is none */
+	struct role_repository *role_repository; /* what repositories said of roles; NULL beside a running process */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct trust *trust;      /* keys and issuers; NULL beside a running process */
 	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */

@@ -224,7 +224,7 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 	if ((rc = refused_by_type(r, t)) != RC_OK)
 		return rc;
 	if (r->op == OP_RETRIEVE && (r->fc.fu == 1))
-		return children_discover(x, r, &t->res);
+		return (rc = rights_prepare(x, r)) != RC_OK ? rc : children_discover(x, r, &t->res);
 	if (r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return ipe_discover(x, r, &t->res);
 	if (born && born->admit)

@@ -302,6 +302,11 @@ enum reeve_rc fan_compose(struct fan *f, struct req *s, const struct group_membe
 	s->n_tids = r->n_tids;
 	s->ltids = r->ltids;
 	s->n_ltids = r->n_ltids;
+	s->aus = r->aus;
+	s->n_aus = r->n_aus;
+	s->tqi = r->tqi;
+	s->asi = r->asi;
+	s->auri = r->auri;
 	s->grtm = m->grtm;
 	s->n_grtm = m->n_grtm;
 	s->fc = r->fc;
@@ -458,6 +463,8 @@ enum reeve_rc fan_begin(struct fan *f)
 	if (r->work->rset && r->work->rset <= f->x->now)
 		return req_refuse(r, 5209, "no member answered before the Result Expiration Timestamp");
 	rc = authorize(f->x, r, f->t);
+	if (!rc)
+		rc = rights_prepare(f->x, r);
 	if (!rc)
 		rc = fanout_check_gid(f->x, r, f->t);
 	if (!rc)

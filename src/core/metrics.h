@@ -58,6 +58,8 @@
 	X(enquiries_shared, "requests that shared a question under way")                      \
 	X(enquiries_failed, "authorization points that could not be asked or answered with an error") \
 	X(limit_enquiries, "questions not asked: distributed.waiting")                         \
+	X(role_fetches, "questions to role repositories")                                     \
+	X(limit_role_fetches, "questions to role repositories not asked: roles.fetches")      \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(bad_http, "messages that are no HTTP")

@@ -43,6 +43,8 @@ static enum reeve_rc fill_facts(struct exec *x, struct req *r)
 
 	f->who = w->who;
 	f->who_hash = hash_slice(w->who);
+	f->roles = NULL; /* verified anew under each snapshot */
+	f->n_roles = 0;
 	f->target_mgd = -1;
 	/* what a CSE passes on comes from an address of its own, not of the Originator's */
 	f->ip_known = r->peer.ip_known && (r->peer.cse_id.n == 0 || slice_eq(r->peer.cse_id, w->who));

@@ -20,6 +20,7 @@
 	X(polling_channel) \
 	X(remote_cse) \
 	X(request) \
+	X(role) \
 	X(schedule) \
 	X(subscription) \
 	X(token)

@@ -13,6 +13,7 @@ enum exit_status {
 int cmd_cse(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_ae(int argc, char **argv);
+int cmd_role(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_policy(int argc, char **argv);

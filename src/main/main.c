@@ -11,6 +11,7 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "cse", "a Common Services Entity", cmd_cse },
 	{ "ae", "act as an entity: create, retrieve, update, delete, discover, notify, watch", cmd_ae },
 	{ "das", "a Dynamic Authorization System, and its tokens", cmd_das },
+	{ "role", "give somebody a role, see who has which, take it away", cmd_role },
 	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
 	{ "key", "make, import, list and use keys", cmd_key },
 	{ "policy", "test access control policies, find what is wrong with them, ask who can do what", cmd_policy },

@@ -21,6 +21,7 @@ const struct option_section option_sections[] = {
 	{ "dynamic", "Asking a Dynamic Authorization System (DAS) about requests that the local rules deny. Nothing is asked unless a "
 		     "<dynamicAuthorizationConsultation> resource says so." },
 	{ "das", "Being a Dynamic Authorization System for CSEs that ask: see reeve-das(1)." },
+	{ "roles", "Role-IDs that requests claim. Who assigns roles, and where else they are kept, is told by the file of issuers." },
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
 	{ "distributed", "Distributed authorization: decisions, policies and facts asked of other CSEs, or given to them (docs/"
@@ -151,6 +152,19 @@ const struct option options[] = {
 	{ "das", "policy", OPT_PATH, AT(das_policy), 0, 0,
 	  "Policy file of the DAS in this CSE: who gets which privileges, roles and tokens, for how long. Empty: there is no DAS." },
 
+	{ "roles", "allowed", OPT_LIST, AT(roles.allowed), 0, 0,
+	  "Which Originator may use which Role-IDs, as ORIGINATOR=ROLE; a * in either stands for any text. Empty: whoever holds "
+	  "a role may use it." },
+	{ "roles", "cache", OPT_UNSIGNED, AT(roles.cache), 1, 10000000,
+	  "How many answers of role repositories are kept, one for each holder and repository." },
+	{ "roles", "cache_time", OPT_SPAN, AT(roles.cache_time), SECONDS(1) / 100, DAY,
+	  "How long a role from a repository may be used before it is asked again: a role that was taken away there works so long." },
+	{ "roles", "refusal_time", OPT_SPAN, AT(roles.refusal_time), SECONDS(1) / 100, DAY,
+	  "How long a repository is not asked again about a role it did not have, or did not answer for." },
+	{ "roles", "timeout", OPT_SPAN, AT(roles.timeout), SECONDS(1) / 100, SECONDS(3600),
+	  "How long a repository may take for one answer." },
+	{ "roles", "fetches", OPT_UNSIGNED, AT(roles.fetches), 1, 100000,
+	  "Questions to repositories under way; what comes beyond does without." },
 	{ "resources", "expiry_scan", OPT_SPAN, AT(expiry_scan), SECONDS(1) / 100, DAY,
 	  "Longest pause between two looks at what expires." },
 	{ "resources", "nonblocking", OPT_BOOL, AT(nonblocking), 0, 0,

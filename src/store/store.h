@@ -25,6 +25,7 @@ enum st_table {
 	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_GRANT,   /* which dynamic policies apply to which resource (core/rights/grants.h) */
 	ST_MAP,     /* Token-ID -> AuthorSign of its holder (das/map.c) */
+	ST_ROLE,    /* hash of Role-ID and holder, key of the <role> -> nothing (core/rights/role_index.h) */
 	ST_TABLES
 };
 

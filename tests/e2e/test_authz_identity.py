@@ -6,12 +6,12 @@ import pytest
 from harness import rule
 
 NOTE = {"m2m:sgn": {"sur": "cse/x"}}
-PARAMETERS = [({"tqi": "true"}, {}), ({"rids": "nurse@roles.example"}, {})]
+PARAMETERS = [({"tqi": "true"}, {})]
 
 
 @pytest.mark.parametrize("query,headers", PARAMETERS)
 def test_unsupported_authorization_parameters(ae, query, headers):
-    """AUTHZ-018: roles are not part of this release: 5001 in all five operations, nothing happens"""
+    """AUTHZ-018: token request information is not part of this release: 5001 in all five operations, nothing happens"""
     cnt = ae.container(lbl=["old"])
     before = ae.retrieve(cnt).content
     ae.retrieve(cnt, query, headers=headers).expect(5001)

@@ -5,6 +5,7 @@
 #include "core/audited.h"
 #include "core/hub.h"
 #include "core/rights/consult.h"
+#include "core/rights/roles.h"
 #include "core/rights/tokens.h"
 #include "core/work.h"
 
@@ -12,6 +13,7 @@ extern const struct rights_method rights_grants, rights_consult, rights_remote;
 
 /* Methods that are built; a kind without a row says no. */
 static const struct rights_method *const methods[RIGHTS_KINDS] = {
+	[RIGHTS_ROLES] = &rights_roles,
 	[RIGHTS_GRANTS] = &rights_grants,
 	[RIGHTS_TOKENS] = &rights_tokens,
 	[RIGHTS_CONSULT] = &rights_consult,
@@ -47,6 +49,21 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 		return RC_AGAIN;
 	}
 	return RC_NOTFOUND;
+}
+
+enum reeve_rc rights_prepare(struct exec *x, struct req *r)
+{
+	struct rights *g = &r->work->rights;
+
+	g->waits = NULL;
+	if (x->depth || r->work->member || x->internal || r->work->internal)
+		return RC_OK;
+	for (unsigned k = 0; k < RIGHTS_KINDS; k++)
+		if (methods[k] && methods[k]->prepares && !g->waited[k] && methods[k]->wants(x, r, NULL)) {
+			g->waits = methods[k];
+			return RC_AGAIN;
+		}
+	return RC_OK;
 }
 
 void rights_refused(struct exec *x, struct req *r, const struct rights_question *q)

@@ -32,10 +32,12 @@ struct rights_question {
 struct rights_method {
 	const char *name;
 	unsigned waits_most;     /* how often one request may wait for it; 0: once */
+	bool prepares;           /* see rights_prepare */
 	/* RC_OK: permitted. RC_NOTFOUND: not by this. RC_REFUSED: refused, the other methods are not asked (only when q->final);
 	 * recorded, or rights.reason says why and 4103 will be. May run many times for one request. */
 	enum reeve_rc (*judge)(struct exec *x, struct req *r, const struct rights_question *q);
-	/* Would fetching something help? Prepares what fetch needs, in r's arena (views into the store end before it runs). */
+	/* Would fetching something help? Prepares what fetch needs, in r's arena (views into the store end before it runs). q may be
+	 * NULL when `prepares`: is there anything at all to be had? */
 	bool (*wants)(struct exec *x, struct req *r, const struct rights_question *q);
 	/* On the hub, without a snapshot. Ends with rights_fetched, once, also when nothing came. Not before it returns. */
 	void (*fetch)(struct core *c, struct req *r);
@@ -56,6 +58,9 @@ struct rights {
 
 /* Does any method permit? RC_OK, RC_NOTFOUND (no), RC_REFUSED (recorded), RC_AGAIN (r waits: let go of everything, then rights_wait). */
 REEVE_MUST_CHECK enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_question *q);
+/* Before a request that is about many resources, none of which may make it wait (Discovery, the members of a group): is there
+ * something to be had that could matter for some? RC_OK, or RC_AGAIN as above. */
+REEVE_MUST_CHECK enum reeve_rc rights_prepare(struct exec *x, struct req *r);
 /* r is about to be refused by q: add to the answer what would help. */
 void rights_refused(struct exec *x, struct req *r, const struct rights_question *q);
 /* Was RC_AGAIN about waiting for a right? */

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/authorization.md: its commands are run as printed, and give what is printed.
+
+A block ```console has commands after "$ " (continued after "> ") and what they print. There, ID stands for the last id of a decision, TIME for a
+time, and a line "..." for any lines. `reeve up` or `reeve cse` alone in a block is a terminal of its own. Chapters are between
+<!-- run: NAME --> and <!-- end -->, and begin in an empty folder."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness import wait_until
+from harness.server import REPORT, binary, free_port
+
+PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "authorization.md").read_text()
+CHAPTERS = dict(re.findall(r"<!-- run: (\w+) -->\n(.*?)<!-- end -->", PAGE, re.S))
+TIME = r"\d{4}-?\d\d-?\d\d[ T]\d\d:?\d\d:?\d\d(?:,\d+)?"
+
+
+def steps(chapter):
+    """(command, expected lines) in order."""
+    out = []
+    for block in re.findall(r"^```console\n(.*?)^```$", chapter, re.S | re.M):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                out.append([line[2:], []])
+            elif line.startswith("> ") and not out[-1][1]:
+                out[-1][0] += "\n" + line[2:]
+            else:
+                out[-1][1].append(line)
+    return out
+
+
+class Shell:
+    def __init__(self, folder):
+        self.folder, self.servers, self.last_id = folder, [], None
+        (folder / "bin").mkdir()
+        (folder / "bin" / "reeve").symlink_to(os.path.abspath(binary()))
+        self.port = free_port()
+        self.env = dict(os.environ, PATH="%s:%s" % (folder / "bin", os.environ["PATH"]), REEVE_CSE="http://127.0.0.1:%d" % self.port)
+        self.env.pop("REEVE_FROM", None)
+
+    def serve(self, command):
+        log = open(self.folder / "server.log", "ab+")
+        p = subprocess.Popen(["bash", "-c", "exec %s --http.port %d" % (command, self.port)], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=log)
+        self.servers.append((p, log))
+        wait_until(lambda: subprocess.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:%d/healthz" % self.port]).returncode == 0
+                   or p.poll() is not None)
+        assert p.poll() is None, (self.folder / "server.log").read_text()
+
+    def run(self, command, expected):
+        command = re.sub(r"\bID\b", self.last_id or "ID", command)
+        done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60)
+        got = done.stdout + done.stderr
+        found = re.search(r"\(decision (\w+);", got)
+        if found:
+            self.last_id = found.group(1)
+        pattern = "".join("(?:.*\n)*?" if line == "..." else
+                          re.escape(line).replace("TIME", TIME).replace(r"ID", self.last_id or "ID") + "\n" for line in expected)
+        assert re.fullmatch(pattern, got), "%s\nprinted\n%s\ninstead of\n%s" % (command, got, "\n".join(expected))
+
+    def end(self):
+        for p, log in self.servers:
+            if p.poll() is None:
+                p.send_signal(signal.SIGTERM)
+            code = p.wait(60)
+            log.seek(0)
+            text = log.read().decode()
+            assert code == 0 and not REPORT.search(text), text
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_as_printed(name, tmp_path):
+    shell = Shell(tmp_path)
+    try:
+        for command, expected in steps(CHAPTERS[name]):
+            if re.match(r"reeve (up|cse) ", command):
+                shell.serve(command)
+            else:
+                shell.run(command, expected)
+    finally:
+        shell.end()
