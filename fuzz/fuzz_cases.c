@@ -17,7 +17,7 @@ static void look(const struct policy_case *c)
 {
 	check(c->name.n && c->from.n && c->op && !(c->op & (c->op - 1)) && c->op <= ACOP_DISCOVERY);
 	check(c->op != ACOP_CREATE || c->child_ty > 0);
-	check(c->target_ty > 0 && c->target_mgd >= -1 && case_operation(slice_str(case_operation_name(c->op))) == c->op);
+	check(c->target_ty > 0 && c->target_mgd >= -1 && case_operation(slice_str(acop_name(c->op))) == c->op);
 	check(!c->position_known || (fabs(c->latitude) <= 90 && fabs(c->longitude) <= 180));
 	check(c->country[2] == '\0' && case_outcome_name(c->expect)[0]);
 	for (size_t i = 0; i < c->n_roles; i++)

@@ -204,21 +204,14 @@ const char *case_outcome_name(enum case_outcome o)
 	return names[o];
 }
 
-static const struct { const char *name, *letter; } operations[] = {
-	{ "create", "C" }, { "retrieve", "R" }, { "update", "U" }, { "delete", "D" }, { "notify", "N" }, { "discovery", "disc" },
-};
-
 unsigned case_operation(struct slice s)
 {
+	static const char *const letters[] = { "C", "R", "U", "D", "N", "disc" };
+
 	for (unsigned i = 0; i < 6; i++)
-		if (slice_ieq(s, slice_str(operations[i].name)) || slice_ieq(s, slice_str(operations[i].letter)))
+		if (slice_ieq(s, slice_str(acop_name(1u << i))) || slice_ieq(s, slice_str(letters[i])))
 			return 1u << i;
 	return slice_ieq(s, S("discover")) ? ACOP_DISCOVERY : 0;
-}
-
-const char *case_operation_name(unsigned op)
-{
-	return op && op <= ACOP_DISCOVERY ? operations[__builtin_ctz(op)].name : "";
 }
 
 int32_t case_type(struct slice s)
@@ -288,7 +281,7 @@ static bool expand(struct reader *r, const struct policy_case *c, struct cases *
 				return fault(r, "type", "the type of what is created");
 			if (!one.name.n || !alone)
 				one.name = arena_printf(r->a, "%.*s%s%.*s %s%s%.*s", SF(c->name), c->name.n ? ": " : "", SF(one.from),
-							case_operation_name(one.op), one.to.n ? " " : "", SF(one.to));
+							acop_name(one.op), one.to.n ? " " : "", SF(one.to));
 			if (out->n == *cap) {
 				size_t more = *cap * 2;
 				struct policy_case *v = more <= CASES_MAX * 2 ? arena_array(r->a, more, sizeof(*v)) : NULL;

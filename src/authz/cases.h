@@ -47,7 +47,6 @@ REEVE_MUST_CHECK enum reeve_rc cases_read(struct arena *a, struct slice text, st
 const char *case_outcome_name(enum case_outcome o);
 /* "create" ... "discovery" or C, R, U, D, N, disc; 0 when it is none. */
 unsigned case_operation(struct slice s);
-const char *case_operation_name(unsigned op);
 /* Number or name of a resource type; 0 when there is none. */
 int32_t case_type(struct slice s);
 

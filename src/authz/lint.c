@@ -43,12 +43,11 @@ void lint_tell(const struct lint *l, enum lint_severity s, const char *code, str
 
 static struct slice ops_text(struct arena *a, unsigned ops)
 {
-	static const char *const names[] = { "create", "retrieve", "update", "delete", "notify", "discovery" };
 	struct slice s = S("");
 
-	for (unsigned i = 0; i < 6; i++)
-		if (ops & 1u << i)
-			s = arena_printf(a, "%.*s%s%s", SF(s), s.n ? ", " : "", names[i]);
+	for (unsigned bit = ACOP_CREATE; bit <= ACOP_DISCOVERY; bit <<= 1)
+		if (ops & bit)
+			s = arena_printf(a, "%.*s%s%s", SF(s), s.n ? ", " : "", acop_name(bit));
 	return s;
 }
 

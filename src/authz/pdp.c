@@ -231,6 +231,13 @@ HOT enum pdp_miss test_rule(const struct rule *r, const struct facts *f, struct 
 
 enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d) { return test_rule(r, f, d); }
 
+const char *acop_name(unsigned bit)
+{
+	static const char *const names[] = { "create", "retrieve", "update", "delete", "notify", "discovery" };
+
+	return bit && bit <= ACOP_DISCOVERY ? names[__builtin_ctz(bit)] : "";
+}
+
 static const struct rules no_rules; /* of a policy that could not be had (AUTHZ-106) */
 
 bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,

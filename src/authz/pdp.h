@@ -12,6 +12,9 @@
 
 enum { ACOP_CREATE = 1, ACOP_RETRIEVE = 2, ACOP_UPDATE = 4, ACOP_DELETE = 8, ACOP_NOTIFY = 16, ACOP_DISCOVERY = 32 };
 
+/* "create" ... "discovery"; "" when bit is none of them. */
+const char *acop_name(unsigned bit);
+
 /* What is known about a request. */
 struct facts {
 	struct slice who;          /* Originator, canonical absolute: //sp/Sae, //sp/cse/Cae, //sp/cse */

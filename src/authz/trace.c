@@ -29,16 +29,14 @@ static void add_sent(struct buf *b, struct slice s)
 	buf_free(&t);
 }
 
-static const char *const op_names[] = { "create", "retrieve", "update", "delete", "notify", "discovery" };
-
 static void add_ops(struct buf *b, unsigned ops)
 {
 	bool first = true;
 
-	for (unsigned i = 0; i < 6; i++) {
-		if (!(ops & 1u << i))
+	for (unsigned bit = ACOP_CREATE; bit <= ACOP_DISCOVERY; bit <<= 1) {
+		if (!(ops & bit))
 			continue;
-		buf_printf(b, "%s%s", first ? "" : ", ", op_names[i]);
+		buf_printf(b, "%s%s", first ? "" : ", ", acop_name(bit));
 		first = false;
 	}
 }

@@ -158,12 +158,6 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 	return access_governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
 }
 
-static const char *op_word(unsigned bit)
-{
-	static const char *const words[] = { "create", "retrieve", "update", "delete", "notify", "discovery" };
-	return bit ? words[__builtin_ctz(bit) % 6] : NULL;
-}
-
 static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *target, const struct governing *g, unsigned bit,
 			    int32_t child_ty)
 {
@@ -187,7 +181,7 @@ static enum reeve_rc denied(struct exec *x, struct req *r, const struct res *tar
 	rights_refused(x, r, &q);
 	metrics_inc(&x->core->metrics, denied);
 	decisions_log(x->core->decisions, &d, id);
-	audited(x, &(struct audit_what){ .kind = AUDIT_DENIED, .action = op_word(bit), .target = d.target, .ground = slice_str(g->ground),
+	audited(x, &(struct audit_what){ .kind = AUDIT_DENIED, .action = acop_name(bit), .target = d.target, .ground = slice_str(g->ground),
 					 .decision = slice_of(id, DECISION_ID_LEN) });
 	return req_refuse(r, 4103, "the Originator has no privilege for this operation%s%.*s (decision %.*s; see: reeve explain %.*s)",
 			  reason.n ? ": " : "", SF(reason), DECISION_ID_LEN, id, DECISION_ID_LEN, id);

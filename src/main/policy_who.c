@@ -64,7 +64,7 @@ static void begin_who(struct who *t)
 	t->begun = true;
 	buf_init(&b, 1 << 20);
 	if (t->q.json) {
-		buf_printf(&b, "{\"operation\":\"%s\",\"target\":", case_operation_name(w->op));
+		buf_printf(&b, "{\"operation\":\"%s\",\"target\":", acop_name(w->op));
 		buf_json(&b, slice_str(w->path));
 		buf_printf(&b, ",\"type\":%d,\"ground\":", w->target_ty);
 		buf_json(&b, slice_str(w->ground));
@@ -78,7 +78,7 @@ static void begin_who(struct who *t)
 		print_buf(&b);
 		return;
 	}
-	buf_printf(&b, "%s on %s (%s): %s", case_operation_name(w->op), w->path, type_name(w->target_ty), w->ground);
+	buf_printf(&b, "%s on %s (%s): %s", acop_name(w->op), w->path, type_name(w->target_ty), w->ground);
 	for (size_t i = 0; i < w->n_policies; i++)
 		buf_printf(&b, "%s%.*s", i ? ", " : " ", SF(w->policies[i]));
 	print_text_line(&b);
@@ -176,7 +176,7 @@ static void add_ops(struct buf *b, unsigned ops, bool json)
 	for (unsigned op = 1; op <= ACOP_DISCOVERY; op <<= 1) {
 		if (!(ops & op))
 			continue;
-		buf_printf(b, json ? "%s\"%s\"" : "%s%s", first ? "" : json ? "," : ", ", case_operation_name(op));
+		buf_printf(b, json ? "%s\"%s\"" : "%s%s", first ? "" : json ? "," : ", ", acop_name(op));
 		first = false;
 	}
 }

@@ -7,6 +7,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "authz/audit_check.h"
@@ -487,6 +489,63 @@ static void old_files_go(void **state)
 	told_free(&t);
 }
 
+/* --- disks --- */
+
+/* The file may not grow beyond n bytes: what a full disk does to a write. */
+static void limit_files(rlim_t n)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
+static void full_disk(void **state)
+{
+	struct audit_options o = options();
+	struct audit *a = open_with(&o);
+	struct stat st;
+
+	signal(SIGXFSZ, SIG_IGN);
+	event(a, "C1");
+	assert_int_equal(stat(path, &st), 0);
+	limit_files((rlim_t)st.st_size + 100); /* half a line fits */
+	event(a, "C2");
+	event(a, "C3");
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(audit_lost(a), 2);
+	event(a, "C4");
+	audit_close(a);
+	expect_note("2 events before it could not be written");
+	expect_whole(NULL, 4); /* file, C1, lost, C4: nothing half */
+}
+
+/* A file of the name that the full one should get is never overwritten. */
+static void name_taken(void **state)
+{
+	struct audit_options o = options();
+	struct audit *a;
+	char name[128];
+	struct buf b;
+
+	o.rotate_bytes = 1000;
+	a = open_with(&o);
+	snprintf(name, sizeof(name), "%s.1", path);
+	save(name, S("precious"));
+	for (int i = 0; i < 20; i++)
+		event(a, "C1");
+	assert_int_equal(audit_lost(a), 0);
+	audit_close(a);
+	b = load(name);
+	assert_true(slice_eq(buf_view(&b), S("precious")));
+	buf_free(&b);
+	b = load(path);
+	assert_true(b.n > 5000); /* it grew on */
+	buf_free(&b);
+	expect_whole(NULL, 21);
+}
+
 /* --- keys --- */
 
 static bool key_works = true;
@@ -622,7 +681,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(written), T(wanted_only), T(hostile_text), T(any_byte_changed), T(any_end_cut), T(any_line_moved), T(written_by_hand),
-		T(end_removed_and_gone_on), T(foreign_file), T(rotated), T(killed_between_files), T(old_files_go), T(keyed), T(threads),
+		T(end_removed_and_gone_on), T(foreign_file), T(rotated), T(killed_between_files), T(old_files_go), T(full_disk), T(name_taken), T(keyed), T(threads),
 		T(together), T(known_lines),
 	};
 	log_setup(LOG_ERROR, false);
