@@ -684,6 +684,32 @@ static void used_up(void **state)
 	key_put(key);
 }
 
+/* One text for one set: records in another order are none. */
+static void order(void **state)
+{
+	struct key_ref *a = must_generate(NULL, "a", ALG_HS256), *b = must_generate(NULL, "b", ALG_HS256);
+	struct stored right[] = { { a, 0 }, { b, 0 } }, wrong[] = { { b, 0 }, { a, 0 } }, twice[] = { { a, 0 }, { a, 0 } };
+	const struct { struct stored *of; enum reeve_rc rc; } t[] = { { right, RC_OK }, { wrong, RC_SYNTAX }, { twice, RC_SYNTAX } };
+	const uint8_t raw[SEALING_KEY] = { 7 };
+	struct sealing s;
+
+	assert_int_equal(sealing_from(raw, &s), RC_OK);
+	for (size_t i = 0; i < ROWS(t); i++) {
+		const struct key_set set = { t[i].of, 2 };
+		struct key_set got;
+		struct buf file;
+		buf_init(&file, 4096);
+		assert_int_equal(sealed_write(&s, &set, &file, why), RC_OK);
+		assert_int_equal(sealed_read(&s, buf_view(&file), &(struct key_set){ 0 }, NULL, &got, why), t[i].rc);
+		if (t[i].rc == RC_OK)
+			key_set_free(&got);
+		buf_free(&file);
+	}
+	key_put(s.key);
+	key_put(a);
+	key_put(b);
+}
+
 /* Several threads with the same keys while keys come and go. */
 static atomic_bool stop;
 
@@ -739,11 +765,12 @@ static void threads(void **state)
 
 static void secrets_are_locked(void **state)
 {
-	/* SE-051: in the secure heap, which is left out of core dumps ("dd" in smaps), and gone when given back */
+	/* SE-051: in the secure heap, which is locked ("lo" in smaps) and left out of core dumps ("dd"), and gone when given back */
 	struct key_ref *key = made(ALG_HS256);
 	const uintptr_t at = (uintptr_t)key->oct;
 	char line[512];
-	bool inside = false, undumped = false;
+	bool inside = false, undumped = false, locked = false;
+	struct rlimit limit;
 	FILE *f = fopen("/proc/self/smaps", "re");
 
 	assert_non_null(f);
@@ -752,10 +779,12 @@ static void secrets_are_locked(void **state)
 		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
 			inside = at >= from && at < to;
 		if (inside && !strncmp(line, "VmFlags:", 8))
-			undumped = strstr(line, " dd") != NULL;
+			undumped = strstr(line, " dd"), locked = strstr(line, " lo");
 	}
 	fclose(f);
 	assert_true(undumped);
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	assert_true(locked || limit.rlim_cur < 8 << 20); /* a machine that does not let us is warned about */
 	uint8_t *p = secret_alloc(32);
 	memset(p, 'S', 32);
 	secret_free(p);
@@ -802,7 +831,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cbc_vectors), cmocka_unit_test(agreement), cmocka_unit_test(thumbprint), cmocka_unit_test(imports),
 		cmocka_unit_test(purposes), cmocka_unit_test(oaep_tells_nothing), cmocka_unit_test(public_only), cmocka_unit_test(limits),
-		cmocka_unit_test(secrets_are_locked),
+		cmocka_unit_test(secrets_are_locked), cmocka_unit_test(order),
 		cmocka_unit_test_setup(stored, afresh), cmocka_unit_test_setup(nothing_in_clear, afresh),
 		cmocka_unit_test_setup(private_files, afresh), cmocka_unit_test_setup(damaged, afresh),
 		cmocka_unit_test_setup(two_processes, afresh), cmocka_unit_test_setup(killed, afresh), cmocka_unit_test_setup(no_room, afresh),
