@@ -15,7 +15,7 @@
 #include "core/own.h"
 #include "core/work.h"
 
-enum { KEPT_MOST = 1024 };
+enum { KEPT_MOST = 1024, KEPT_BYTES = 16384 /* of one answer */, SHARE = 4 /* one Originator has a fourth of what may be under way */ };
 
 struct waiter {
 	struct waiter *next;
@@ -30,6 +30,7 @@ struct asking {
 	struct req *with;        /* parameters of the request that is sent */
 	uint64_t hash;
 	usec deadline;
+	struct slice who;        /* on whose behalf it was begun */
 	struct enquiry q;
 	size_t at;               /* addresses tried */
 	bool failed;
@@ -169,7 +170,7 @@ static void keep(struct enquiries *e, const struct asking *k, const struct enqui
 	struct kept *n, **last = &e->kept;
 	char *at;
 
-	if (!span || k->q.secret || !t->answered || t->sus != SUS_OK)
+	if (!span || k->q.secret || !t->answered || t->sus != SUS_OK || k->q.key.n + t->content.n > KEPT_BYTES)
 		return;
 	while (e->n_kept >= KEPT_MOST) {
 		while ((*last)->next)
@@ -286,7 +287,7 @@ static void step(struct asking *k)
 	outbound_send(k->e->core, &k->out); /* may have freed k */
 }
 
-static struct asking *asking_new(struct enquiries *e, const struct enquiry *q, uint64_t hash, unsigned hops)
+static struct asking *asking_new(struct enquiries *e, const struct enquiry *q, uint64_t hash, const struct req *r)
 {
 	struct asking *k = calloc(1, sizeof(*k));
 	struct slice *at;
@@ -297,6 +298,7 @@ static struct asking *asking_new(struct enquiries *e, const struct enquiry *q, u
 	k->e = e;
 	k->hash = hash;
 	k->q = *q;
+	k->who = arena_dup(&k->arena, r->work->who);
 	k->q.key = arena_dup(&k->arena, q->key);
 	k->q.body = arena_dup(&k->arena, q->body);
 	k->q.at = at = arena_array(&k->arena, q->n, sizeof(*at));
@@ -305,7 +307,7 @@ static struct asking *asking_new(struct enquiries *e, const struct enquiry *q, u
 	if ((k->with = own_request(e->core))) {
 		k->with->op = OP_UPDATE;
 		k->with->rvi = S("3");
-		k->with->vsi = arena_printf(&k->arena, "reeve-hops=%u", hops + 1);
+		k->with->vsi = arena_printf(&k->arena, "reeve-hops=%u", enquiry_hops(r) + 1);
 	}
 	if (!k->with || k->arena.failed) {
 		asking_free(k);
@@ -327,6 +329,16 @@ static struct asking *under_way(struct enquiries *e, uint64_t hash, struct slice
 	return NULL;
 }
 
+/* Whoever asks slow points must not keep others from asking. */
+static bool may_begin(const struct enquiries *e, struct slice who)
+{
+	unsigned most = e->core->cfg->distributed.waiting, share = most / SHARE + (most % SHARE != 0), mine = 0;
+
+	for (const struct asking *k = e->all; k; k = k->next)
+		mine += slice_eq(k->who, who);
+	return e->n < most && mine < share;
+}
+
 static void wait_for(struct asking *k, struct waiter *w, struct req *r)
 {
 	*w = (struct waiter){ .next = k->waiters, .r = r };
@@ -341,7 +353,8 @@ void enquiry_fetch(struct core *c, struct req *r)
 	usec now = clock_wall(), deadline = now + rights_time_left(r, c->cfg->request_expiry);
 	const struct kept *kept = kept_find(e, hash, q->key, now);
 	struct waiter *w = arena_alloc(&r->arena, sizeof(*w));
-	struct asking *k;
+	struct asking *k = NULL;
+	bool begin;
 
 	if (kept || !w) {
 		go_on(c, r, kept ? &kept->told : &(struct enquiry_told){ .failed = true });
@@ -352,9 +365,9 @@ void enquiry_fetch(struct core *c, struct req *r)
 		wait_for(k, w, r);
 		return;
 	}
-	if (e->n >= c->cfg->distributed.waiting)
+	if (!(begin = may_begin(e, r->work->who)))
 		metrics_inc(&c->metrics, limit_enquiries);
-	if (e->n >= c->cfg->distributed.waiting || !(k = asking_new(e, q, hash, enquiry_hops(r)))) {
+	if (!begin || !(k = asking_new(e, q, hash, r))) {
 		go_on(c, r, &(struct enquiry_told){ .failed = true });
 		return;
 	}

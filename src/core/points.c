@@ -133,8 +133,10 @@ enum reeve_rc points_update(struct exec *x, struct req *r, const struct res *res
 	enum point p = (enum point)(res->h.ty - TYPE_AUTHORIZATION_DECISION);
 	enum reeve_rc rc;
 
-	if (!bound(x, res) || (r->work->internal && removes_all(r))) /* wipe() */
+	if (r->work->internal && removes_all(r)) /* wipe() */
 		return RC_NOTFOUND;
+	if (!bound(x, res)) /* who names it in a policy of his does not get the CSE to write there for him */
+		return r->work->internal && enquiry_hops(r) ? req_refuse(r, 4005, "no authorization point is bound here") : RC_NOTFOUND;
 	if ((rc = check(r, p)) != RC_OK)
 		return rc;
 	if (x->write && left_over(x, res) && (rc = wipe(x, res)) != RC_OK)

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "core/own.h"
+#include "core/rights/information.h"
 #include "core/types.h"
 
 struct decider {
@@ -111,32 +112,72 @@ static void deny(struct decider *k, const struct policy *const *p, size_t n, boo
 	k->sus = broken ? SUS_SYNTAX_ERROR : pdp_undecided(p, n, k->rules.g.part, &k->facts, &u) ? SUS_MISSING_ATTRIBUTE : SUS_OK;
 }
 
+/* The roles and tokens that other information points have for what the Originator claims. */
+static enum reeve_rc by_information(struct decider *k, struct req *n, const struct rights_question *q, bool *yes)
+{
+	const struct enquiry_told *t;
+	struct buf b;
+	enum reeve_rc rc;
+
+	*yes = false;
+	if (!(k->d.rids.n + k->d.tids.n))
+		return RC_OK;
+	buf_init(&b, k->x->core->cfg->limits.body);
+	information_request_write(&b, k->who.id, &k->d.rids, &k->d.tids);
+	rc = point_ask(k->x, k->r, POINT_PIP, &b, b.n, k->d.tids.n > 0, &t);
+	buf_free(&b);
+	if (rc == RC_OK && t)
+		*yes = information_permits(k->x, n, q, t);
+	return rc;
+}
+
+static enum reeve_rc conclude(struct decider *k, struct req *n, const struct rights_question *q, bool yes, bool broken)
+{
+	enum reeve_rc rc = yes ? RC_OK : by_information(k, n, q, &yes);
+
+	if (rc == RC_OK && yes)
+		permit(k);
+	else if (rc == RC_OK)
+		deny(k, q->policies, q->n_policies, broken);
+	own_drop(k->x->core, n);
+	return rc;
+}
+
 static enum reeve_rc decide_here(struct decider *k)
 {
 	const struct res *target = &k->rules.t.res;
 	const struct type_hooks *hooks = type_hooks(target->h.ty);
+	const struct governing *g = &k->rules.g;
+	struct rights_question q = { .target = target, .policies = g->p, .n_policies = g->n, .part = g->part, .by_creator = g->default_policy,
+				     .own_only = g->part == POLICY_PVS, .bit = k->facts.op, .child_ty = k->facts.child_ty };
 	struct req *n = as_asked(k);
-	bool own = hooks && hooks->permitted && k->facts.op != ACOP_DISCOVERY, yes;
 
 	if (!n)
 		return RC_NOMEM;
-	yes = own ? hooks->permitted(k->x, n, target, k->facts.op)
-		  : access_decide(k->x, n, target, &k->rules.g, k->facts.op, k->facts.child_ty, false) == RC_OK;
 	k->facts.target_ty = target->h.ty;
-	if (yes)
-		permit(k);
-	else
-		deny(k, k->rules.g.p, own ? 0 : k->rules.g.n, false);
-	own_drop(k->x->core, n);
-	return RC_OK;
+	if (hooks && hooks->permitted && k->facts.op != ACOP_DISCOVERY) { /* a rule of the type, which comes before policies */
+		bool yes = hooks->permitted(k->x, n, target, k->facts.op);
+
+		own_drop(k->x->core, n);
+		if (yes)
+			permit(k);
+		else
+			deny(k, NULL, 0, false);
+		return RC_OK;
+	}
+	return conclude(k, n, &q, access_decide(k->x, n, target, g, q.bit, q.child_ty, false) == RC_OK, false);
 }
 
-static void decide_by(struct decider *k, const struct policy *const *p, size_t n, bool broken)
+/* By rules that are not those of a resource here: of what may be claimed, only roles count, for what else there is, is about resources. */
+static enum reeve_rc decide_by(struct decider *k, const struct policy *const *p, size_t n_p, bool broken)
 {
-	if (pdp_decide(p, n, k->rules.g.part, &k->facts, NULL, NULL, NULL))
-		permit(k);
-	else
-		deny(k, p, n, broken);
+	struct rights_question q = { .target = &k->rules.t.res, .policies = p, .n_policies = n_p, .part = k->rules.g.part, .own_only = true,
+				     .bit = k->facts.op, .child_ty = k->facts.child_ty };
+	struct req *n = as_asked(k);
+
+	if (!n)
+		return RC_NOMEM;
+	return conclude(k, n, &q, pdp_decide(p, n_p, q.part, &k->facts, NULL, NULL, NULL) || rights_judge(k->x, n, &q) == RC_OK, broken);
 }
 
 /* --- with the help of others --- */
@@ -166,9 +207,9 @@ static enum reeve_rc by_retrieval(struct decider *k)
 	if (rc != RC_OK)
 		return rc;
 	k->rules.g.part = POLICY_PV;
-	decide_by(k, (const struct policy *const *)ps.p, ps.n, ps.broken);
+	rc = decide_by(k, (const struct policy *const *)ps.p, ps.n, ps.broken);
 	answered_policies_free(&ps);
-	return RC_OK;
+	return rc;
 }
 
 /* The same question to another decision point; what it says is our answer. */
@@ -214,7 +255,7 @@ enum reeve_rc point_decide(struct exec *x, struct req *r)
 	if (k.rules.any && k.rules.here)
 		rc = decide_here(&k);
 	else if (k.rules.any)
-		decide_by(&k, k.rules.g.p, k.rules.g.n, false);
+		rc = decide_by(&k, k.rules.g.p, k.rules.g.n, false);
 	if (rc == RC_OK && k.sus == SUS_NONE)
 		rc = by_retrieval(&k);
 	if (rc == RC_OK && k.sus == SUS_NONE)

@@ -60,8 +60,24 @@ static bool lasts(struct informer *f, const struct json *j)
 	return !at || (text_timestamp(json_string(&f->r->arena, j, at), &until) && until > f->x->now);
 }
 
+/* Entities by their absolute identifiers: relative ones mean others elsewhere. */
+static bool add_entity(struct informer *f, struct buf *b, struct slice sn, struct slice id)
+{
+	struct slice canon;
+	enum ident_kind kind;
+	enum ident_form form;
+
+	if (!slice_eq(sn, S("tkhd")) && !slice_eq(sn, S("tkis")))
+		return false;
+	if (!id.p || ident_parse(&f->r->arena, &f->x->core->home, id, &kind, &form, &canon) != RC_OK || kind == ID_NONE)
+		buf_lit(b, "\"\"");
+	else
+		buf_json(b, canon);
+	return true;
+}
+
 /* The attributes that are the role's or token's own. */
-static void add(struct buf *b, const struct model_res *m, const struct json *j)
+static void add(struct informer *f, struct buf *b, const struct model_res *m, const struct json *j)
 {
 	bool first = true;
 
@@ -69,12 +85,14 @@ static void add(struct buf *b, const struct model_res *m, const struct json *j)
 		buf_char(b, ',');
 	buf_char(b, '{');
 	for (size_t i = 0; i < m->n_attrs; i++) {
-		uint32_t at = m->attrs[i].kind == 's' ? json_member(j, 0, slice_str(m->attrs[i].sn)) : 0;
+		struct slice sn = slice_str(m->attrs[i].sn);
+		uint32_t at = m->attrs[i].kind == 's' ? json_member(j, 0, sn) : 0;
 
 		if (!at)
 			continue;
 		buf_printf(b, "%s\"%s\":", first ? "" : ",", m->attrs[i].sn);
-		buf_slice(b, json_raw(j, at));
+		if (!add_entity(f, b, sn, json_string(&f->r->arena, j, at)))
+			buf_slice(b, json_raw(j, at));
 		first = false;
 	}
 	buf_char(b, '}');
@@ -94,7 +112,7 @@ static enum reeve_rc look_at(struct informer *f, const struct res *c)
 	/* without Role-IDs: all roles; without Token-IDs: no tokens */
 	if (!id.n || !(asked->n ? listed(asked, id) : role && !f->tids.n) || !held_by(f, &j) || !lasts(f, &j))
 		return RC_OK;
-	add(role ? &f->roles : &f->tokens, res_model(c), &j);
+	add(f, role ? &f->roles : &f->tokens, res_model(c), &j);
 	return ++f->found > f->x->core->cfg->limits.results ? RC_LIMIT : RC_OK;
 }
 

@@ -223,7 +223,7 @@ const struct option options[] = {
 	{ "distributed", "cache", OPT_SPAN, AT(distributed.cache), 0, SECONDS(3600),
 	  "How long an answer is used again for the same question; 0: never. Changed rights are seen so much later." },
 	{ "distributed", "waiting", OPT_UNSIGNED, AT(distributed.waiting), 1, 100000,
-	  "Questions under way at a time; who needs one more is denied." },
+	  "Questions under way at a time, of which one Originator has at most a fourth; who needs one more is denied." },
 
 	{ "log", "level", OPT_LOG_LEVEL, AT(log_level), 0, 0,
 	  "Least weight of what is logged: debug, info, warning or error." },

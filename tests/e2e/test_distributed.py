@@ -501,6 +501,14 @@ def test_questions_do_not_go_round(new_server, chain):
     assert 6 < a.metrics()["points_asked"] + b.metrics()["points_asked"] < 60
 
 
+def test_the_cse_writes_nothing_for_others(server, ae, other):
+    """A policy that names an unbound resource of this CSE does not make it be written to."""
+    boss, name = server.admin(), unique()
+    boss.create(server.base, AUDS, {"rn": name}).expect(2001)
+    other.retrieve(delegated(ae, "adri", [server.base + "/" + name, ae.at, server.base])).expect(4103)
+    assert not SPECIFIC & set(boss.retrieve(server.base + "/" + name).res)
+
+
 def test_a_point_here(servers):
     """Points of the same CSE are asked without a detour."""
     s = servers(**{"distributed.pdp": "own", "distributed.prp": "ownrules"})
@@ -658,6 +666,22 @@ def test_too_many_questions(servers, point):
     go.set()
     t.join()
     b.retrieve(two).expect(2000)
+
+
+def test_one_originator_does_not_use_up_all(servers, point):
+    """distributed.waiting: a fourth each"""
+    s = servers(**{"distributed.waiting": 8})
+    a, b, c = s.register(), s.register(), s.register()
+    go = threading.Event()
+    p, good = point(lambda q: go.wait(20) and YES), point(YES)
+    slow = [delegated(a, "adri", [p.url]) for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(b.retrieve, at) for at in slow]
+        done, _ = concurrent.futures.wait(asked, return_when=concurrent.futures.FIRST_COMPLETED, timeout=20)
+        wait_until(lambda: s.metrics()["limit_enquiries"] == 2)
+        c.retrieve(delegated(a, "adri", [good.url])).expect(2000)
+        go.set()
+        assert sorted(f.result().rsc for f in asked) == [2000, 2000, 4103, 4103]
 
 
 def test_the_end_while_asking(new_server, point):

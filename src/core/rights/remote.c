@@ -2,13 +2,13 @@
 /* The decision of another CSE: this CSE as Policy Enforcement Point (TS-0003 7.5.2; authorization.md 7.5).
  *
  * A policy that governs the target, has no rules and names decision points (adri) or retrieval points (apri) delegates: the PDPs are asked
- * in order, or the rules of a PRP are applied here. The first policy for which somebody has an answer decides. Whatever goes wrong denies:
- * no answer, an answer that cannot be read, a status other than OK, time over.
+ * in order, or the rules of a PRP are applied here. The first policy for which somebody has an answer decides. For what a request claims, a
+ * policy may name information points (airi), also beside rules. Whatever goes wrong denies: no answer, an answer that cannot be read, a status other than OK, time over.
  *
  * The questions a request has are worked out anew each time it is judged, and an answer counts only for the very same text of a
  * question, addresses included: when target, policy or request have become others meanwhile, it is asked again. */
 #include "core/access.h"
-#include "core/enquiry.h"
+#include "core/rights/information.h"
 #include "core/work.h"
 
 enum { TYPE_SUBSCRIPTION = 23 };
@@ -158,22 +158,47 @@ static enum outcome by_decision(struct remote *m, const struct slice_list *adri)
 
 /* --- by rules from a Policy Retrieval Point --- */
 
-static bool decide(struct remote *m, const struct answered_policies *ps)
+/* The roles and tokens that a PIP has for the claims of the request. */
+static enum outcome by_information(struct remote *m, const struct rights_question *q, const struct slice_list *airi)
 {
-	struct facts f = m->r->work->facts;
+	const struct enquiry_told *t;
 
-	f.op = m->bit;
-	f.child_ty = m->bit == ACOP_CREATE ? m->child_ty : 0;
-	return pdp_decide((const struct policy *const *)ps->p, ps->n, POLICY_PV, &f, NULL, NULL, NULL);
+	if (!airi->n || !information_ask(m->r, airi->v, airi->n, &m->ask))
+		return DENY;
+	if (!(t = enquiry_told(m->r, &m->ask)))
+		return ASK;
+	if (information_permits(m->x, m->r, q, t)) {
+		tell(m, "information", t, "what it has permits");
+		return PERMIT;
+	}
+	tell(m, "information", t, t->answered ? sus_text(t->sus) : "no information point could answer");
+	return DENY;
 }
 
-static enum outcome apply(struct remote *m, const struct enquiry_told *t)
+/* Rules, by name alone, by what the request claims, or by what a PIP has for its claims. */
+static enum outcome decide(struct remote *m, const struct answered_policies *ps, const struct slice_list *airi)
+{
+	const struct rights_question q = { .target = m->q->target, .policies = (const struct policy *const *)ps->p, .n_policies = ps->n,
+					   .part = POLICY_PV, .bit = m->bit, .child_ty = m->child_ty };
+	struct facts *f = &m->r->work->facts, before = *f;
+	enum outcome out = PERMIT;
+
+	f->op = m->bit;
+	f->child_ty = m->bit == ACOP_CREATE ? m->child_ty : 0;
+	if (!pdp_decide(q.policies, q.n_policies, POLICY_PV, f, NULL, NULL, NULL) && rights_judge(m->x, m->r, &q) != RC_OK)
+		out = by_information(m, &q, airi);
+	f->op = before.op;
+	f->child_ty = before.child_ty;
+	return out;
+}
+
+static enum outcome apply(struct remote *m, const struct enquiry_told *t, const struct slice_list *airi)
 {
 	struct arena *a = &m->r->arena;
 	struct answered_policies ps;
 	struct json j;
 	uint32_t obj;
-	bool yes;
+	enum outcome out;
 
 	if (point_answer_read(a, t->content, POINT_PRP, &j, &obj) != SUS_OK) {
 		tell(m, "policies", t, sus_text(t->sus));
@@ -181,14 +206,14 @@ static enum outcome apply(struct remote *m, const struct enquiry_told *t)
 	}
 	if (policies_answer_read(&m->x->core->policy_options, access_members, m->x, a, &j, obj, &ps) != RC_OK)
 		return DENY;
-	yes = decide(m, &ps);
-	tell(m, "policies", t,
-	     yes ? "a rule permits" : ps.broken ? "no rule permits, and some could not be read" : "no rule permits");
+	out = decide(m, &ps, airi);
+	if (out != ASK)
+		tell(m, "policies", t, out == PERMIT ? "a rule permits" : ps.broken ? "no rule permits, and some could not be read" : "no rule permits");
 	answered_policies_free(&ps);
-	return yes ? PERMIT : DENY;
+	return out;
 }
 
-static enum outcome by_policies(struct remote *m, const struct slice_list *apri)
+static enum outcome by_policies(struct remote *m, const struct slice_list *apri, const struct slice_list *airi)
 {
 	struct slice to = address_of(m);
 	const struct enquiry_told *t;
@@ -207,23 +232,29 @@ static enum outcome by_policies(struct remote *m, const struct slice_list *apri)
 		tell(m, "policies", t, t->failed ? "no retrieval point could answer" : "no retrieval point has policies for this");
 		return NOT_APPLICABLE;
 	}
-	return apply(m, t);
+	return apply(m, t, airi);
 }
 
 /* --- the method --- */
 
 static enum outcome by_policy(struct remote *m, size_t i)
 {
-	struct slice_list adri, apri;
+	struct slice_list adri, apri, airi;
+	enum outcome out;
 	struct res acp;
 
-	if (policy_rules(m->q->policies[i], POLICY_PV) || tree_get(m->x->tx, m->q->keys[i], &acp) != RC_OK)
+	if (tree_get(m->x->tx, m->q->keys[i], &acp) != RC_OK)
 		return NOT_APPLICABLE;
+	airi = addresses(m, &acp, S("airi"));
+	if (policy_rules(m->q->policies[i], POLICY_PV)) { /* local rules, and facts from elsewhere */
+		out = by_information(m, m->q, &airi);
+		return out == DENY ? NOT_APPLICABLE : out;
+	}
 	adri = addresses(m, &acp, S("adri"));
 	if (adri.n)
 		return by_decision(m, &adri);
 	apri = addresses(m, &acp, S("apri"));
-	return apri.n ? by_policies(m, &apri) : NOT_APPLICABLE;
+	return apri.n ? by_policies(m, &apri, &airi) : NOT_APPLICABLE;
 }
 
 static enum outcome consider(struct remote *m)
@@ -249,7 +280,7 @@ static enum outcome consider_all(struct remote *m)
 
 static bool delegates(const struct rights_question *q)
 {
-	return !q->by_creator && !q->own_only && q->part == POLICY_PV && q->n_policies;
+	return !q->by_creator && !q->own_only && q->part == POLICY_PV && q->n_policies && q->keys;
 }
 
 static enum reeve_rc judge(struct exec *x, struct req *r, const struct rights_question *q)
