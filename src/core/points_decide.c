@@ -113,13 +113,14 @@ static void deny(struct decider *k, const struct policy *const *p, size_t n, boo
 }
 
 /* The roles and tokens that other information points have for what the Originator claims. */
-static enum reeve_rc by_information(struct decider *k, struct req *n, const struct rights_question *q, bool *yes)
+static enum reeve_rc by_information(struct decider *k, struct req *n, const struct rights_question *q,
+				     struct information *said)
 {
 	const struct enquiry_told *t;
 	struct buf b;
 	enum reeve_rc rc;
 
-	*yes = false;
+	*said = (struct information){ .permits = false };
 	if (!(k->d.rids.n + k->d.tids.n))
 		return RC_OK;
 	buf_init(&b, k->x->core->cfg->limits.body);
@@ -127,18 +128,24 @@ static enum reeve_rc by_information(struct decider *k, struct req *n, const stru
 	rc = point_ask(k->x, k->r, POINT_PIP, &b, b.n, k->d.tids.n > 0, &t);
 	buf_free(&b);
 	if (rc == RC_OK && t)
-		*yes = information_permits(k->x, n, q, t);
+		*said = information_judge(k->x, n, q, t);
 	return rc;
 }
 
 static enum reeve_rc conclude(struct decider *k, struct req *n, const struct rights_question *q, bool yes, bool broken)
 {
-	enum reeve_rc rc = yes ? RC_OK : by_information(k, n, q, &yes);
+	struct information said = { .permits = yes };
+	enum reeve_rc rc = yes ? RC_OK : by_information(k, n, q, &said);
 
-	if (rc == RC_OK && yes)
+	if (rc == RC_OK && said.permits) {
 		permit(k);
-	else if (rc == RC_OK)
-		deny(k, q->policies, q->n_policies, broken);
+	} else if (rc == RC_OK) {
+		bool refused = !q->own_only && k->d.tkns.n + k->d.tids.n && information_bad_token(k->x, n, q);
+
+		deny(k, q->policies, q->n_policies, broken || said.bad_token || (refused && k->d.tkns.n));
+		if (refused && !said.tokens && k->sus == SUS_OK) /* a token that is only named, and that nobody has */
+			k->sus = SUS_MISSING_ATTRIBUTE;
+	}
 	own_drop(k->x->core, n);
 	return rc;
 }

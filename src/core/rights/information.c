@@ -79,25 +79,34 @@ static size_t roles_of(struct exec *x, struct req *r, const struct enquiry_told 
 	return n;
 }
 
+bool information_bad_token(struct exec *x, struct req *r, const struct rights_question *q)
+{
+	struct rights_question hard = *q;
+
+	hard.final = true; /* r is nobody's request: that it is refused is only noticed */
+	return rights_judge(x, r, &hard) == RC_REFUSED;
+}
+
 /* As if the Originator had brought them. */
-static bool tokens_permit(struct exec *x, struct req *r, const struct rights_question *q, const struct json *j, uint32_t obj)
+static struct information judge_tokens(struct exec *x, struct req *r, const struct rights_question *q, const struct json *j, uint32_t obj)
 {
 	struct slice *v = arena_array(&r->arena, r->n_tids + 1, sizeof(*v));
 	struct rights_question soft = *q;
 	struct req *n;
+	struct information said = { .permits = false };
 	size_t k = 0;
-	bool yes;
 
 	for (uint32_t i = 0; v && k < r->n_tids && information_next(j, obj, S("m2m:tk"), &i);) {
 		v[k] = json_string(&r->arena, j, json_member(j, i, S("tkob")));
 		k += v[k].n && v[k].n <= x->core->cfg->limits.token &&
 		     listed(r->tids, r->n_tids, json_string(&r->arena, j, json_member(j, i, S("tkid"))));
 	}
+	said.tokens = k;
 	if (!k || !(n = own_request(x->core)))
-		return false;
+		return said;
 	if (!work_of(x->core, n)) {
 		own_drop(x->core, n);
-		return false;
+		return said;
 	}
 	n->op = r->op;
 	n->to = r->to;
@@ -112,12 +121,13 @@ static bool tokens_permit(struct exec *x, struct req *r, const struct rights_que
 	n->work->facts = r->work->facts;
 	n->work->member = true; /* it waits for nothing */
 	soft.final = false;
-	yes = rights_judge(x, n, &soft) == RC_OK;
+	said.permits = rights_judge(x, n, &soft) == RC_OK;
+	said.bad_token = !said.permits && information_bad_token(x, n, q);
 	own_drop(x->core, n);
-	return yes;
+	return said;
 }
 
-bool information_permits(struct exec *x, struct req *r, const struct rights_question *q, const struct enquiry_told *t)
+struct information information_judge(struct exec *x, struct req *r, const struct rights_question *q, const struct enquiry_told *t)
 {
 	struct slice *v = arena_array(&r->arena, r->n_rids + 1, sizeof(*v));
 	struct json j;
@@ -125,7 +135,9 @@ bool information_permits(struct exec *x, struct req *r, const struct rights_ques
 	size_t n;
 
 	if (!t->answered || !v || point_answer_read(&r->arena, t->content, POINT_PIP, &j, &obj) != SUS_OK)
-		return false;
+		return (struct information){ .permits = false };
 	n = roles_of(x, r, t, &j, obj, v);
-	return (n && rights_by(r, q, NULL, 0, v, n)) || (!q->own_only && tokens_permit(x, r, q, &j, obj));
+	if (n && rights_by(r, q, NULL, 0, v, n))
+		return (struct information){ .permits = true };
+	return q->own_only ? (struct information){ .permits = false } : judge_tokens(x, r, q, &j, obj);
 }

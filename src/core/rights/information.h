@@ -9,6 +9,9 @@
 REEVE_MUST_CHECK bool information_ask(struct req *r, const struct slice *at, size_t n, struct enquiry *q);
 /* Do the rules of q permit r with what the answer t says? Of roles those count that were claimed and pass the tests of a <role> here; of
  * tokens those that were asked for and could have come with the request. The facts of r are about q. */
-bool information_permits(struct exec *x, struct req *r, const struct rights_question *q, const struct enquiry_told *t);
+struct information { bool permits; size_t tokens; /* that it had */ bool bad_token; };
+struct information information_judge(struct exec *x, struct req *r, const struct rights_question *q, const struct enquiry_told *t);
+/* Is there a token among the claims of r, which the rules do not permit, that does not count? */
+bool information_bad_token(struct exec *x, struct req *r, const struct rights_question *q);
 
 #endif

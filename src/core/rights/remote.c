@@ -167,7 +167,7 @@ static enum outcome by_information(struct remote *m, const struct rights_questio
 		return DENY;
 	if (!(t = enquiry_told(m->r, &m->ask)))
 		return ASK;
-	if (information_permits(m->x, m->r, q, t)) {
+	if (information_judge(m->x, m->r, q, t).permits) {
 		tell(m, "information", t, "what it has permits");
 		return PERMIT;
 	}

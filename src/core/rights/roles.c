@@ -66,7 +66,7 @@ static struct slice below(struct slice id, struct slice above, size_t skip)
 }
 
 /* May this Originator use the role at all (AUTHZ-150)? Entries of roles.allowed are "Originator=Role-ID", both patterns. */
-static bool allowed(const struct core *c, struct slice who, struct slice id)
+bool roles_allowed(const struct core *c, struct slice who, struct slice id)
 {
 	const struct config_list *l = &c->cfg->roles.allowed;
 	struct slice sp_relative = below(who, c->home.sp_id, 0), stem = below(who, c->home.abs, 1);
@@ -183,7 +183,7 @@ static void judge_claim(struct exec *x, struct state *s, const struct issuers *i
 
 	if (!r->work->who.n)
 		why = "the Originator has no name yet";
-	else if (!allowed(x->core, r->work->who, id))
+	else if (!roles_allowed(x->core, r->work->who, id))
 		why = "this Originator may not use it (roles.allowed)";
 	else
 		usable = usable_here(x, r, is, id, &why, &where) || usable_there(x, s, is, id, &why, &where, &hope);

@@ -7,4 +7,7 @@
 
 extern const struct rights_method rights_roles;
 
+/* May this Originator (canonical) use the role at all (roles.allowed; AUTHZ-150)? */
+bool roles_allowed(const struct core *c, struct slice who, struct slice id);
+
 #endif
