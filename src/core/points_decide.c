@@ -91,6 +91,7 @@ static struct req *as_asked(struct decider *k)
 	n->work->who_kind = k->who.kind;
 	n->work->who_form = k->who.form;
 	n->work->facts = k->facts;
+	n->work->member = true; /* it waits for nothing */
 	return n;
 }
 
