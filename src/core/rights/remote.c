@@ -2,8 +2,9 @@
 /* The decision of another CSE: this CSE as Policy Enforcement Point (TS-0003 7.5.2; authorization.md 7.5).
  *
  * A policy that governs the target, has no rules and names decision points (adri) or retrieval points (apri) delegates: the PDPs are asked
- * in order, or the rules of a PRP are applied here. The first policy for which somebody has an answer decides. For what a request claims, a
- * policy may name information points (airi), also beside rules. Whatever goes wrong denies: no answer, an answer that cannot be read, a status other than OK, time over.
+ * in order, or the rules of a PRP are applied here. The first policy for which somebody has an answer decides. For what a request
+ * claims, a policy may name information points (airi), also beside rules. Whatever goes wrong denies: no answer, an answer that cannot be
+ * read, a status other than OK, time over.
  *
  * The questions a request has are worked out anew each time it is judged, and an answer counts only for the very same text of a
  * question, addresses included: when target, policy or request have become others meanwhile, it is asked again. */
@@ -208,7 +209,8 @@ static enum outcome apply(struct remote *m, const struct enquiry_told *t, const 
 		return DENY;
 	out = decide(m, &ps, airi);
 	if (out != ASK)
-		tell(m, "policies", t, out == PERMIT ? "a rule permits" : ps.broken ? "no rule permits, and some could not be read" : "no rule permits");
+		tell(m, "policies", t,
+		     out == PERMIT ? "a rule permits" : ps.broken ? "no rule permits, and some could not be read" : "no rule permits");
 	answered_policies_free(&ps);
 	return out;
 }
