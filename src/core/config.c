@@ -35,6 +35,8 @@ static void default_limits(struct limits *l)
 		.policies_cached = 4096,
 		.outbox = 100000,
 		.outbox_per_sub = 10000,
+		.outbox_bytes = 256 << 20,
+		.unread = 256 << 20,
 		.polled = 1000,
 		.token = 16 * KIB,
 		.tokens_cached = 10000,

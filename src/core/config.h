@@ -29,6 +29,8 @@ struct limits {
 	unsigned policies_cached;   /* per thread */
 	unsigned outbox;            /* notifications waiting, all subscriptions */
 	unsigned outbox_per_sub;
+	size_t outbox_bytes;        /* of all of them */
+	size_t unread;              /* bytes of answers that clients have not read, all connections */
 	unsigned polled;            /* requests waiting in one polling channel */
 	size_t token;               /* bytes of one token */
 	unsigned tokens_cached;     /* verified ones */

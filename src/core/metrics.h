@@ -48,7 +48,8 @@
 	X(limit_parked, "requests refused: limits.parked or parked_per_originator")           \
 	X(limit_fanout, "group requests refused: limits.fanout_members or fanout_depth")      \
 	X(limit_results, "answers cut: limits.results or discovery_visits")                   \
-	X(limit_outbox, "notifications dropped: limits.outbox or outbox_per_sub")             \
+	X(limit_outbox, "notifications dropped: limits.outbox, outbox_per_sub or outbox_bytes") \
+	X(limit_unread, "connections closed: limits.unread")                                  \
 	X(limit_depth, "requests refused: limits.depth")                                      \
 	X(limit_subscriptions, "requests refused: limits.subscriptions or targets")           \
 	X(limit_polled, "requests refused: limits.polled")                                    \

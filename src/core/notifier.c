@@ -38,7 +38,8 @@ struct call **notifier_calls(struct notifier *n) { return &n->calls; }
 
 bool notifier_full(const struct notifier *n)
 {
-	return n && atomic_load_explicit(&n->backlog, memory_order_relaxed) >= n->core->cfg->limits.outbox;
+	return n && (atomic_load_explicit(&n->backlog, memory_order_relaxed) >= n->core->cfg->limits.outbox ||
+		     atomic_load_explicit(&n->backlog_bytes, memory_order_relaxed) >= n->core->cfg->limits.outbox_bytes);
 }
 
 void notifier_request_id(struct notifier *n, char *out, size_t room)
@@ -106,6 +107,7 @@ static void scan(struct notifier *n, struct exec *x)
 		}
 		n->seen = e.seq;
 		atomic_fetch_add_explicit(&n->backlog, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&n->backlog_bytes, e.size, memory_order_relaxed);
 		feed_accept(f, &e);
 	}
 	st_cursor_close(&c);
@@ -211,12 +213,18 @@ static void removal_flush(struct notifier *n)
 	n->removing = true;
 }
 
-void notifier_remove(struct feed *f, uint64_t seq, bool counted)
+void notifier_forget(struct notifier *n, size_t size)
+{
+	atomic_fetch_sub_explicit(&n->backlog, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&n->backlog_bytes, size, memory_order_relaxed);
+}
+
+void notifier_remove(struct feed *f, uint64_t seq, size_t size, bool counted)
 {
 	struct notifier *n = f->n;
 	struct removal **at = &n->removal;
 
-	atomic_fetch_sub_explicit(&n->backlog, 1, memory_order_relaxed);
+	notifier_forget(n, size);
 	while (*at && (*at)->count == REMOVALS_MOST)
 		at = &(*at)->next;
 	if (!*at && !(*at = calloc(1, sizeof(**at))))

@@ -44,7 +44,7 @@ static void item_free(struct item *i)
 static void discard(struct feed *f, struct item *i)
 {
 	metrics_inc(&f->n->core->metrics, notifications_dropped);
-	notifier_remove(f, i->seq, false);
+	notifier_remove(f, i->seq, i->size, false);
 	f->held--;
 	item_free(i);
 }
@@ -125,20 +125,20 @@ void feed_accept(struct feed *f, const struct outbox_entry *e)
 			discard_all_but(f, &f->waiting, 1);
 		if (e->kind == OB_DELETED)
 			subscription_deleted(f, e->flags & OB_KEEP_PLAIN);
-		notifier_remove(f, e->seq, false);
+		notifier_remove(f, e->seq, e->size, false);
 		return;
 	}
 	if (f->held >= c->cfg->limits.outbox_per_sub) {
 		metrics_inc(&c->metrics, limit_outbox);
-		notifier_remove(f, e->seq, false);
+		notifier_remove(f, e->seq, e->size, false);
 		return;
 	}
 	i = calloc(1, sizeof(*i));
 	if (i)
-		*i = (struct item){ .seq = e->seq, .when = e->when, .kind = e->kind, .flags = e->flags, .ec = e->ec,
+		*i = (struct item){ .seq = e->seq, .size = e->size, .when = e->when, .kind = e->kind, .flags = e->flags, .ec = e->ec,
 				    .to = targets_get(f, e->targets) };
 	if (!i || !i->to) { /* no memory: it is left in the store for the next start */
-		atomic_fetch_sub_explicit(&f->n->backlog, 1, memory_order_relaxed);
+		notifier_forget(f->n, e->size);
 		free(i);
 		return;
 	}

@@ -30,6 +30,7 @@ struct targets {
 struct item {
 	struct item *next;
 	uint64_t seq;
+	size_t size;         /* in the store */
 	usec when;
 	uint8_t kind, flags, ec;
 	struct targets *to;
@@ -116,7 +117,7 @@ struct notifier {
 	struct feed *dirty;
 	struct lane *ready;
 	uint64_t seen;                /* highest sequence read */
-	_Atomic size_t backlog;       /* entries in memory */
+	_Atomic size_t backlog, backlog_bytes; /* entries that are not done with, and their bytes in the store */
 	struct removal *removal;      /* being gathered for the writer */
 	bool removing;                /* one is with the writer */
 	bool pumping, pump_again, stopped;
@@ -133,8 +134,10 @@ struct call **notifier_calls(struct notifier *n);
 void notifier_request_id(struct notifier *n, char *out, size_t room);
 /* Look at the outbox, run what is dirty, serve what is ready. Call after anything changed; may be called from within. */
 void notifier_pump(struct notifier *n);
-/* An entry is done with; counted: expirationCounter goes down by one with it. */
-void notifier_remove(struct feed *f, uint64_t seq, bool counted);
+/* An entry of that size is done with; counted: expirationCounter goes down by one with it. */
+void notifier_remove(struct feed *f, uint64_t seq, size_t size, bool counted);
+/* It is not counted as waiting any more. */
+void notifier_forget(struct notifier *n, size_t size);
 struct feed *notifier_feed(struct notifier *n, struct res_key key, bool make);
 
 /* notifier_feed.c */

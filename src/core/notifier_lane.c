@@ -43,7 +43,7 @@ static void settle(struct unit *u)
 		bool counted = u->event && !i->next && f->policy && f->policy->counted;
 
 		u->items.first = i->next;
-		notifier_remove(f, i->seq, counted);
+		notifier_remove(f, i->seq, i->size, counted);
 		f->held--;
 		if (i->to && --i->to->refs == 0)
 			free(i->to);

@@ -45,6 +45,7 @@ bool outbox_view(struct slice key, struct slice value, struct outbox_entry *out)
 		return false;
 	*out = (struct outbox_entry){
 		.seq = get_be(key.p),
+		.size = key.n + value.n,
 		.sub = { get_be(key.p + 8), get_be(key.p + 16) },
 		.when = h.when,
 		.kind = h.kind,

@@ -27,6 +27,7 @@ enum { OUTBOX_KEY_LEN = 24 };
 
 struct outbox_entry {
 	uint64_t seq;
+	size_t size;           /* bytes in the store; set by outbox_view */
 	struct res_key sub;
 	usec when;
 	uint8_t kind, flags;

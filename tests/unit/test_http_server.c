@@ -371,6 +371,36 @@ static void not_for_who_does_not_read(void **state)
 	close(other);
 }
 
+/* limits.unread: of all connections together. Who reads is not concerned */
+static void too_much_is_unread(void **state)
+{
+	const size_t most = cfg.limits.unread;
+	char head[1024], *body = malloc(BIG + 1);
+	uint64_t before = core.metrics.limit_unread, closed = core.metrics.connections_closed;
+	int lazy[40], reader = dial();
+
+	cfg.limits.unread = 2 * BIG;
+	for (int i = 0; i < 40; i++) {
+		lazy[i] = dial();
+		for (int k = 0; k < 40; k++) /* more than the sockets hold */
+			ask(lazy[i], "big", "b");
+	}
+	while (core.metrics.limit_unread == before)
+		sched_yield();
+	ask(reader, "big", "r");
+	assert_int_equal(hear(reader, head, sizeof(head), body, BIG + 1), BIG);
+	for (int i = 0; i < 40; i++)
+		close(lazy[i]);
+	while (core.metrics.connections_closed - closed < 40)
+		sched_yield();
+	cfg.limits.unread = BIG + 4096; /* what they left was given back */
+	ask(reader, "big", "r");
+	assert_int_equal(hear(reader, head, sizeof(head), body, BIG + 1), BIG);
+	cfg.limits.unread = most;
+	free(body);
+	close(reader);
+}
+
 static void refusals(void **state)
 {
 	static const struct { const char *m, *begin; } table[] = {
@@ -543,6 +573,7 @@ int main(void)
 		CASE(order_is_kept),
 		CASE(client_vanishes),
 		CASE(half_closed),
+		CASE(too_much_is_unread),
 		CASE(reader_is_slow),
 		CASE(not_for_who_does_not_read),
 		CASE(refusals),

@@ -293,6 +293,37 @@ static int holds(struct cse *t, const char *url, size_t nth)
 	return HOLD;
 }
 
+/* limits.outbox_bytes: few large ones fill it; what was delivered makes room */
+static void bounded_by_bytes(void **state)
+{
+	struct cse *t = *state;
+	char con[1001];
+	struct sent *first;
+	size_t n;
+
+	memset(con, 'x', 1000);
+	con[1000] = 0;
+	t->cfg.limits.outbox_bytes = 6000;
+	t->answer = holds;
+	container(t, "cse", "a");
+	subscribe(t, "cse/a", "s", ON_CHILD);
+	for (n = 0; !atomic_load(&t->core->metrics.limit_outbox); n++) { /* the hub may be a little behind */
+		char pc[1100];
+
+		assert_true(n < 2000);
+		snprintf(pc, sizeof(pc), "{\"m2m:cin\":{\"con\":\"%s\"}}", con);
+		must(call(t, OP_CREATE, ME, "cse/a", 4, pc), 2001);
+	}
+	assert_true(n > 3);
+	first = nth_sent(t, 0);
+	t->answer = NULL;
+	reply(t, first->s, 2000, NULL);
+	while (atomic_load(&t->core->metrics.notifications_sent) < n - 1) /* all but what was dropped */
+		free(get(t, ME, "cse/a"));
+	instance(t, "cse/a", "again");
+	expect_part(nth_sent(t, n - 1)->pc, "\"con\":\"again\"");
+}
+
 /* What was not confirmed is sent again after a restart, in order; what was confirmed and removed is not. */
 static void restart(void **state)
 {
@@ -323,7 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cse_test(batch_by_number), cse_test(batch_by_duration), cse_test(rate), cse_test(closed_schedule),
 		cse_test(pending_policy_changes), cse_test(counter), cse_test(deletion_notices), cse_test(kept_ones_go),
-		cse_test(retries), cse_test(refused_ones_are_not_repeated), cse_test(gives_up_and_bounds), cse_test(restart),
+		cse_test(retries), cse_test(refused_ones_are_not_repeated), cse_test(gives_up_and_bounds), cse_test(bounded_by_bytes), cse_test(restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,14 +134,40 @@ static void linger(struct conn *c)
 struct out_write {
 	uv_write_t w;
 	struct conn *c;
+	size_t n;
 	char bytes[];
 };
+
+/* Memory for n bytes that a client does not read yet; NULL over limits.unread. */
+static struct out_write *unread_new(struct conn *c, size_t n)
+{
+	struct http_server *s = c->lane->server;
+	struct out_write *w = NULL;
+
+	if (atomic_fetch_add(&s->unread, n) + n > s->core->cfg->limits.unread)
+		metrics_inc(&s->core->metrics, limit_unread);
+	else
+		w = malloc(sizeof(*w) + n);
+	if (!w) {
+		atomic_fetch_sub(&s->unread, n);
+		return NULL;
+	}
+	w->c = c;
+	w->n = n;
+	return w;
+}
+
+static void unread_free(struct out_write *w)
+{
+	atomic_fetch_sub(&w->c->lane->server->unread, w->n);
+	free(w);
+}
 
 static void written(uv_write_t *w, int status)
 {
 	struct conn *c = ((struct out_write *)w)->c;
 
-	free(w);
+	unread_free((struct out_write *)w);
 	if (c->dead)
 		return;
 	c->writing--;
@@ -177,16 +203,15 @@ static void flush(struct conn *c)
 		b.base += n;
 		b.len -= (unsigned)n;
 	}
-	w = malloc(sizeof(*w) + b.len);
+	w = unread_new(c, b.len);
 	if (!w) {
 		conn_close(c);
 		goto out;
 	}
 	memcpy(w->bytes, b.base, b.len);
-	w->c = c;
 	b.base = w->bytes;
 	if (uv_write(&w->w, (uv_stream_t *)&c->tcp, &b, 1, written) != 0) {
-		free(w);
+		unread_free(w);
 		conn_close(c);
 		goto out;
 	}

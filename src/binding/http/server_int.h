@@ -84,6 +84,7 @@ struct http_server {
 	unsigned n_lanes;
 	uint16_t port;
 	atomic_uint open;
+	_Atomic size_t unread;     /* bytes of answers that wait for their clients */
 	/* start and stop wait for the lanes */
 	uv_mutex_t mutex;
 	uv_cond_t changed;
