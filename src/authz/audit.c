@@ -160,6 +160,15 @@ static bool rotate(struct audit *a)
 	return false;
 }
 
+static void full(struct audit *a)
+{
+	bool ok = rotate(a);
+
+	if (!ok && !a->stuck)
+		log_warn("audit", "%s cannot be rotated, and grows on: %s", a->path, strerror(errno));
+	a->stuck = !ok;
+}
+
 /* --- adding --- */
 
 /* Under the lock. The number of events in `lines` that are in the file afterwards is all or none. */
@@ -191,8 +200,8 @@ static void add(struct audit *a, struct slice lines, uint64_t n)
 
 	if (a->spoilt)
 		ok = audit_reopen(a, why);
-	if (ok && a->size && a->size + lines.n + n * 256 > a->o.rotate_bytes && !rotate(a) && !a->complained)
-		log_warn("audit", "%s cannot be rotated: %s", a->path, strerror(errno));
+	if (ok && a->size && a->size + lines.n + n * 256 > a->o.rotate_bytes)
+		full(a);
 	ok = ok && put(a, lines);
 	if (!ok) {
 		a->untold += n;

@@ -70,7 +70,7 @@ struct audit {
 	char sum[AUDIT_HEX];          /* of the last line */
 	uint64_t untold;              /* lost since the last line */
 	bool dirty, spoilt;           /* spoilt: half a line stands at the end of the file */
-	bool complained;
+	bool complained, stuck;       /* told of already: cannot be written; cannot be rotated */
 	usec next_checkpoint;         /* monotonic */
 	struct buf out;
 	_Atomic uint64_t lost;

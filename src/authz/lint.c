@@ -28,8 +28,16 @@ struct part {
 
 static void finding(const struct part *t, enum lint_severity s, const char *code, int rule, struct slice why, struct slice remedy)
 {
-	const struct lint_finding f = { .severity = s, .code = code, .policy = policy_name(t->p),
-					.part = t->part == POLICY_PV ? "pv" : "pvs", .rule = rule, .why = why, .remedy = remedy };
+	const struct lint_finding f = {
+		.severity = s,
+		.code = code,
+		.policy = policy_name(t->p),
+		.part = t->part == POLICY_PV ? "pv" : "pvs",
+		.rule = rule,
+		.why = why,
+		.remedy = t->provisioned ? S("this policy is made from the configuration (access.*) at each start: change that") : remedy,
+	};
+
 	t->l->tell(t->l->ctx, &f);
 }
 

@@ -355,6 +355,13 @@ def test_lint_of_a_store(new_server):
     assert found(json.loads(policy("lint", "--json", *of(s), expect=FOUND).stdout)["findings"], "away")
 
 
+def test_lint_of_what_the_configuration_makes(new_server):
+    s = new_server({"access.create_all": "true", "access.everyone": "delete"})
+    got = json.loads(policy("lint", "--json", *of(s), expect=FOUND).stdout)["findings"]
+    assert len(found(got, "wide", resource="cse/acp-base")) == 3
+    assert all("configuration" in f["remedy"] for f in got)
+
+
 # --- who-can, what-can
 
 def who_can(server, op, to, *more):
