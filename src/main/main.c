@@ -13,6 +13,7 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "das", "a Dynamic Authorization System, and its tokens", cmd_das },
 	{ "role", "give somebody a role, see who has which, take it away", cmd_role },
 	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
+	{ "token", "make, read and judge oneM2M tokens", cmd_token },
 	{ "key", "make, import, list and use keys", cmd_key },
 	{ "policy", "test access control policies, find what is wrong with them, ask who can do what", cmd_policy },
 	{ "check", "check a configuration file, a store or an audit log", cmd_check },

@@ -38,7 +38,7 @@ def bad(status, *args, **kw):
 
 # --- help and usage
 
-COMMANDS = ["up", "cse", "ae", "explain", "key", "policy", "check"]
+COMMANDS = ["up", "cse", "ae", "explain", "key", "token", "policy", "check"]
 
 
 def test_help_names_every_command():
@@ -51,7 +51,7 @@ def test_help_names_every_command():
 
 def test_manual_pages_name_every_flag():
     """What --help says can be done, the manual page says too."""
-    for command in ("ae", "explain", "key", "policy", "check"):
+    for command in ("ae", "explain", "key", "token", "policy", "check"):
         page = (ROOT / "man" / f"reeve-{command}.1").read_text().replace("\\-", "-")
         for flag in re.findall(r"--([a-z][a-z.-]+)", ok(command, "--help")):
             assert f"-{flag}" in page or flag.split(".")[0] in ("config", "cse", "store", "keys"), (command, flag)
@@ -97,6 +97,11 @@ def test_no_command():
     (["explain", "--from", "Cx", "--op", "fly"], "expected create, retrieve"),
     (["explain", "--from", "Cx", "--op", "R", "--to", "cse", "--time", "noon"], "expected YYYYMMDDThhmmss"),
     (["explain", "--from", "Cx", "--op", "R", "--to", "cse", "--ip", "1.2.3"], "expected a numeric address"),
+    (["token"], "usage: reeve token"),
+    (["token", "turn"], 'no "turn" for tokens'),
+    (["token", "issue", "--holder", "//a.b/Sx"], "issue needs --holder, --issuer, --id"),
+    (["token", "issue", "--enc", "none"], "expected A128GCM"),
+    (["token", "verify"], "verify needs the file of issuers"),
     (["key"], "usage: reeve key"),
     (["key", "turn"], 'no "turn" for keys'),
     (["key", "show"], "show needs the name of a key"),
