@@ -153,7 +153,8 @@ bool exec_permitted(struct exec *x, struct req *r, const struct res *target, uns
 
 	if (x->internal || r->work->internal)
 		return true;
-	if (hooks && hooks->permitted && bit != ACOP_DISCOVERY) /* that it is there may be known to whoever may discover its parent */
+	if (hooks && hooks->permitted && bit != ACOP_DISCOVERY && /* that it is there may be known to whoever may discover its parent */
+	    (hooks->permitted(x, r, target, bit) || !hooks->decides || hooks->decides & bit))
 		return hooks->permitted(x, r, target, bit);
 	return access_governing(x, target, &g) && may(x, r, target, &g, bit, child_ty);
 }

@@ -6,6 +6,7 @@
  *   hub                      what has to wait: oet, blocking updates, verification, long polls, Notify
  *   writer                   identity once more, then steps 6.2 to 6.7 inside the transaction
  */
+#include "core/announce.h"
 #include "core/fanout.h"
 #include "core/forward.h"
 #include "core/hub.h"
@@ -192,6 +193,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 	buf_clear(&r->out);
 	r->work->rights.waits = NULL;
 	r->work->far = NULL;
+	r->work->announced = NULL;
 	if (r->work->pending && !pending_wanted(&mine, r))
 		return RC_OK; /* cancelled */
 	rc = check_originator(&mine, r);
@@ -203,9 +205,11 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 		rc = req_refuse(r, 5001, "this operation is not possible here");
 	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
 		return rc;
-	if (r->rsc >= 4000)
+	if (r->rsc >= 4000) {
 		r->work->far = NULL;
-	return r->work->pending && !r->work->far ? pending_finish(&mine, r) : RC_OK;
+		r->work->announced = NULL;
+	}
+	return r->work->pending && !r->work->far && !r->work->announced ? pending_finish(&mine, r) : RC_OK;
 }
 
 static void wrote(struct write_job *j, enum reeve_rc rc)
@@ -217,8 +221,8 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 		hub_run(c, r, rights_wait);
 		return;
 	}
-	if (rc == RC_OK && r->work->far && r->rsc < 4000) {
-		hub_run(c, r, fanout_far);
+	if (rc == RC_OK && (r->work->far || r->work->announced)) {
+		hub_run(c, r, r->work->far ? fanout_far : announce);
 		return;
 	}
 	if (rc != RC_OK && (rc != RC_UNDO || r->rsc < 4000)) {
@@ -389,6 +393,18 @@ static void again(struct core *c, struct req *r)
 	core_submit(c, r); /* its time has come: oet, or rqet */
 }
 
+typedef void (*hub_step)(struct core *c, struct req *r);
+
+/* Where a request goes on that has to wait. */
+static hub_step on_hub(const struct req *r)
+{
+	if (r->work->transit)
+		return forward;
+	if (r->work->original.p)
+		return announce_fetch;
+	return rights_waits(r) ? rights_wait : after_hub;
+}
+
 void core_submit(struct core *c, struct req *r)
 {
 	/* work posted from the hub runs with the hub's reader */
@@ -420,7 +436,7 @@ void core_submit(struct core *c, struct req *r)
 	case RC_AGAIN:
 		if (!r->work->resumed)
 			hub_ticket(c, r);
-		hub_run(c, r, r->work->transit ? forward : rights_waits(r) ? rights_wait : after_hub);
+		hub_run(c, r, on_hub(r));
 		return;
 	case RC_BUSY:
 		nonblocking_begin(c, r);

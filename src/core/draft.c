@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/announce.h"
 #include "core/types.h"
 #include "core/work.h"
 
@@ -130,16 +131,6 @@ struct slice res_attr(struct arena *a, const struct res *r, struct slice sn)
 
 /* --- Create and Update --- */
 
-/* Attributes of the model that this program does not implement yet: O attribute unsupported -> 5001 (TS-0004 7.3.3.3). */
-static bool unsupported(struct slice sn)
-{
-	static const char *const list[] = { "at", "aa" };
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		if (slice_eq(sn, slice_str(list[i])))
-			return true;
-	return false;
-}
-
 /* Parse {"m2m:cnt":{...}} and check every member against the model. Whatever is wrong is kept for step 6.4. */
 static enum reeve_rc content(struct req *r, struct req_work *w, const struct json_limits *limits, struct slice *why)
 {
@@ -241,8 +232,6 @@ enum reeve_rc draft_check_given(struct exec *x, struct req *r, bool create)
 		if (!x->internal && (create ? v->a->create : v->a->update) == MODEL_NP &&
 		    (create || !late || !slice_eq(sn, slice_str(late))))
 			return req_refuse(r, 4000, "%s: not permitted in %s", v->a->sn, create ? "Create" : "Update");
-		if (unsupported(sn))
-			return req_refuse(r, 5001, "%s: not supported by this CSE", v->a->sn);
 		if (!v->raw.p && create)
 			return req_refuse(r, 4000, "%s: null makes no sense in Create", v->a->sn);
 		if (!v->raw.p && v->a->single && !slice_eq(sn, S("et")))
@@ -387,6 +376,8 @@ enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *pare
 	if ((rc = expiration(x, r, parent, old, d)) != RC_OK)
 		return rc;
 	if (hooks->check && (rc = hooks->check(x, r, parent, old, d)) != RC_OK)
+		return rc;
+	if ((rc = announce_check(x, r, parent, old, d)) != RC_OK)
 		return rc;
 	if ((rc = link_policies(x, r, d)) != RC_OK || (rc = check_consultations(x, r, d)) != RC_OK || (rc = index_labels(r, d)) != RC_OK)
 		return rc;

@@ -4,6 +4,7 @@
  * Existence is told before access is judged (AUTHZ-013): that is the standard's order. */
 #include "core/exec.h"
 
+#include "core/announce.h"
 #include "core/children.h"
 #include "core/fanout.h"
 #include "core/ipe.h"
@@ -318,6 +319,8 @@ static enum reeve_rc before_removal(struct exec *x, const struct res *r)
 	if (r->h.n_subs && (rc = notify_happened(x, NE_DELETE, r, r, (struct slice){ NULL, 0 })) != RC_OK)
 		return rc;
 	if ((rc = grants_removing(x, r)) != RC_OK)
+		return rc;
+	if ((rc = announce_removing(x, r)) != RC_OK)
 		return rc;
 	return hooks && hooks->removing ? hooks->removing(x, r) : RC_OK;
 }

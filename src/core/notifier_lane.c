@@ -128,7 +128,7 @@ static bool add_content(struct exec *x, struct feed *f, const struct item *i, st
 
 static bool compose(struct exec *x, const struct unit *u, struct buf *b)
 {
-	if (u->items.first->kind == OB_RESULT)
+	if (u->items.first->kind >= OB_RESULT)
 		return add_content(x, u->feed, u->items.first, b) && !b->failed;
 	if (!u->aggregated) {
 		buf_lit(b, "{\"m2m:sgn\":");
@@ -198,6 +198,15 @@ static void answered(struct outbound *o, const struct rsp *rsp)
 	notifier_pump(n);
 }
 
+static enum op op_of(const struct unit *u)
+{
+	switch (u->items.first->kind) {
+	case OB_ANNC_UPDATE: return OP_UPDATE;
+	case OB_ANNC_DELETE: return OP_DELETE;
+	default: return OP_NOTIFY;
+	}
+}
+
 void lane_serve(struct lane *l, struct exec *x)
 {
 	struct core *c = x->core;
@@ -228,7 +237,7 @@ void lane_serve(struct lane *l, struct exec *x)
 		l->out = (struct outbound){
 			.target = slice_of(l->target, l->target_n),
 			.pc = buf_view(&b),
-			.op = OP_NOTIFY,
+			.op = op_of(u),
 			.ec = u->ec,
 			.done = answered,
 			.owner = l,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, Retrieve, Update and Delete of one resource (TS-0004 7.3.3.3 to 7.3.3.8), after it was found and access granted. */
 #include "core/audited.h"
+#include "core/announce.h"
 #include "core/children.h"
 #include "core/notify.h"
 #include "core/types.h"
@@ -221,6 +222,8 @@ enum reeve_rc op_create(struct exec *x, struct req *r, const struct target *t)
 		return rc;
 	if ((rc = tree_get(x->tx, nw.key, &nw)) != RC_OK || (rc = tree_get(x->tx, t->res.key, &parent)) != RC_OK)
 		return store_failed(x, r, rc);
+	if ((rc = announce_stored(x, r, &parent, NULL, &nw)) != RC_OK)
+		return store_failed(x, r, rc);
 	if (parent.h.n_subs) {
 		if ((rc = notify_happened(x, NE_CHILD_CREATE, &parent, &nw, (struct slice){ NULL, 0 })) != RC_OK ||
 		    (rc = tree_get(x->tx, nw.key, &nw)) != RC_OK)
@@ -265,6 +268,17 @@ static enum reeve_rc partial(struct req *r, const struct res *res, const struct 
 	return RC_OK;
 }
 
+/* rcn 7: the hub fetches it (announce.c). */
+static enum reeve_rc original_of(struct req *r, const struct res *res)
+{
+	struct slice lnk = res_member(res, S("lnk"));
+
+	if (!res_model(res)->announced || lnk.n < 3)
+		return req_refuse(r, 4000, "rcn 7 is for announced resources");
+	r->work->original = arena_dup(&r->arena, slice_of(lnk.p + 1, lnk.n - 2));
+	return r->work->original.p ? RC_AGAIN : RC_NOMEM;
+}
+
 enum reeve_rc op_retrieve(struct exec *x, struct req *r, const struct target *t)
 {
 	int rcn = r->has & HAS_RCN ? r->rcn : 1;
@@ -274,7 +288,7 @@ enum reeve_rc op_retrieve(struct exec *x, struct req *r, const struct target *t)
 	if (r->n_atrl)
 		return partial(r, &t->res, r->atrl, r->n_atrl);
 	if (rcn == 7)
-		return req_refuse(r, 4000, "rcn 7 is for announced resources");
+		return original_of(r, &t->res);
 	if (rcn != 1)
 		return children_render(x, r, &t->res, rcn);
 	if (r->fc.any && !filter_match(&r->fc, &r->arena, x->tx, &t->res, false))
@@ -410,6 +424,8 @@ enum reeve_rc op_update(struct exec *x, struct req *r, const struct target *t)
 		audited(x, &(struct audit_what){ .kind = AUDIT_LINKS, .action = "change", .target = res_ri(&nw),
 						 .detail = res_member(&nw, S("acpi")) });
 	if (hooks->updated && ((rc = hooks->updated(x, r, &old, &nw)) != RC_OK || (rc = tree_get(x->tx, old.key, &nw)) != RC_OK))
+		return store_failed(x, r, rc);
+	if ((rc = announce_stored(x, r, &parent, &old, &nw)) != RC_OK || (rc = tree_get(x->tx, old.key, &nw)) != RC_OK)
 		return store_failed(x, r, rc);
 	if (nw.h.n_subs && ((rc = notify_happened(x, NE_UPDATE, &nw, &nw, changed_members(r))) != RC_OK ||
 			    (rc = tree_get(x->tx, old.key, &nw)) != RC_OK))

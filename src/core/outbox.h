@@ -15,6 +15,7 @@ enum outbox_kind {
 	OB_UPDATED,   /* no message: the subscription or its schedule changed */
 	OB_DELETED,   /* no message: the subscription is gone */
 	OB_RESULT,    /* the answer to a non-blocking request, to be sent at once; `sub` is { 0, its ordinal } (pending.h) */
+	OB_ANNC_UPDATE, OB_ANNC_DELETE, /* to copies of the resource `sub` (announce.c), to be sent at once; sgn is the whole content */
 };
 enum outbox_flags {
 	OB_PLAIN = 1,      /* no policy of the subscription could have held it back */
@@ -33,7 +34,7 @@ struct outbox_entry {
 	uint8_t kind, flags;
 	uint8_t ec;            /* m2m:eventCat of OB_NOTICE; 0 none */
 	struct slice targets;  /* JSON array of strings */
-	struct slice sgn;      /* JSON object: the inside of m2m:sgn; of OB_RESULT the whole content */
+	struct slice sgn;      /* JSON object: the inside of m2m:sgn; of OB_RESULT and OB_ANNC_* the whole content */
 };
 
 /* Writer only: append e (its seq is set) and have the notifier woken. */

@@ -5,23 +5,31 @@
 /* One name a line: several people add to it. */
 #define TYPES(X) \
 	X(acp) \
+	X(acp_annc) \
 	X(ae) \
+	X(ae_annc) \
 	X(authorization_decision) \
 	X(authorization_information) \
 	X(authorization_policy) \
 	X(container) \
+	X(container_annc) \
 	X(content_instance) \
+	X(content_instance_annc) \
 	X(cse_base) \
+	X(cse_base_annc) \
 	X(dac) \
 	X(group) \
+	X(group_annc) \
 	X(notification_target_mgmt_policy_ref) \
 	X(notification_target_policy) \
 	X(policy_deletion_rules) \
 	X(polling_channel) \
 	X(remote_cse) \
+	X(remote_cse_annc) \
 	X(request) \
 	X(role) \
 	X(schedule) \
+	X(schedule_annc) \
 	X(subscription) \
 	X(token)
 

@@ -32,6 +32,7 @@ struct type_hooks {
 	/* The same decision without recording anything, for a resource among others in an answer (exec_permitted). A type has
 	 * both or none. */
 	bool (*permitted)(struct exec *x, struct req *r, const struct res *target, unsigned bit);
+	unsigned decides;        /* the operations (ACOP_) where nobody else decides; 0: all. For others `permitted` may permit only. */
 };
 
 /* What a CSE that is registered here may do on <CSEBase> beside what policies say: access.registree, and announce (types/cse_base.c). */

@@ -55,6 +55,9 @@ struct req_work {
 	bool transit;             /* To is at another CSE */
 	struct fan_far *far;      /* members of its group at other CSEs, still to be sent to (fanout_far.c) */
 	struct slice far_group;
+	struct plan *announced;   /* copies to be made at other CSEs (announce.c) */
+	struct announcing *announcing;
+	struct slice original;    /* rcn 7: the address of what is to be fetched */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */
 	bool preluded;            /* notify_prelude let it pass */

@@ -13,8 +13,6 @@ from harness.facts import TYPES, is_list, json_kind
 IMPLEMENTED = ["accessControlPolicy", "AE", "container", "contentInstance", "subscription", "group", "pollingChannel",
                "dynamicAuthorizationConsultation"]
 TY = {name: TYPES[name]["ty"] for name in IMPLEMENTED}
-# Optional attributes of features this CSE does not have: announcement.
-UNSUPPORTED = ("at", "aa")
 
 
 def minimal(name):
@@ -133,15 +131,7 @@ def test_create_with_wrong_json_type(server, place, name, attr, value):
     refused_create(pch_parent(server, place, name), server, name, attrs)
 
 
-@pytest.mark.parametrize("name,attr,_", cases(lambda n, a: a["c"] == "O" and a["sn"] in UNSUPPORTED))
-def test_create_with_unsupported_attribute(server, place, name, attr, _):
-    """CORE-051"""
-    attrs = dict(minimal(name), rn=unique("u"))
-    attrs[attr["sn"]] = sample(attr)
-    refused_create(pch_parent(server, place, name), server, name, attrs, 5001)
-
-
-@pytest.mark.parametrize("name,attr,_", cases(lambda n, a: a["c"] in "OM" and a["sn"] not in ("cr",) + UNSUPPORTED))
+@pytest.mark.parametrize("name,attr,_", cases(lambda n, a: a["c"] in "OM" and a["sn"] != "cr"))
 def test_create_with_null(server, place, name, attr, _):
     """CORE-051: null stands for removal and has no place in a Create (but for creator, CORE-047)"""
     attrs = dict(minimal(name), rn=unique("w"))
@@ -187,12 +177,6 @@ def test_update_null_for_multiplicity_one(server, place, name, attr, _):
 def test_update_with_wrong_json_type(server, place, name, attr, value):
     """CORE-063, CORE-066, CORE-270"""
     refused_update(place, name, {attr["sn"]: value})
-
-
-@pytest.mark.parametrize("name,attr,_", cases(lambda n, a: n in UPDATABLE and a["u"] == "O" and a["sn"] in UNSUPPORTED))
-def test_update_of_unsupported_attribute(server, place, name, attr, _):
-    """CORE-063"""
-    refused_update(place, name, {attr["sn"]: sample(attr)}, 5001)
 
 
 @pytest.mark.parametrize("name,attr,_", cases(lambda n, a: n in UPDATABLE and a["u"] == "O"))
