@@ -257,6 +257,15 @@ static bool usable(struct reading *r, const struct issuer *is, const struct issu
 	return true;
 }
 
+/* Can something be kept with it that only its owner reads? */
+static bool conceals(struct reading *r, const struct issuer_key *k)
+{
+	return (alg_in(k->alg, ALGS_ONEM2M_JWE) && k->alg != ALG_DIR) ||
+	       fault(r, RC_INVALID, "a key for %.*s does not encrypt: a public key of the DAS is needed (ECDH-ES+A128KW ...), "
+		     "or one that is shared with it", SF(alg_name(k->alg)));
+}
+
+/* is: the issuer whose tokens it is for; NULL: it encrypts what its DAS shall read. */
 static bool read_key(struct reading *r, uint32_t i, const struct issuer *is, struct issuer_key *out)
 {
 	static const char *const known[] = { "kid", "alg", "jwk", "pem", "sealed", NULL };
@@ -286,7 +295,7 @@ static bool read_key(struct reading *r, uint32_t i, const struct issuer *is, str
 	out->kid = text.p ? text : arena_dup(&r->is->a, key_info(out->key)->kid);
 	if (spec.alg != ALG_NONE && spec.alg != out->alg)
 		return fault(r, RC_INVALID, "alg: the key is made for %.*s", SF(alg_name(out->alg)));
-	return usable(r, is, out);
+	return is ? usable(r, is, out) : conceals(r, out);
 }
 
 static bool read_keys(struct reading *r, uint32_t object, struct issuer *out)
@@ -314,6 +323,20 @@ static bool read_keys(struct reading *r, uint32_t object, struct issuer *out)
 			if (slice_eq(v[k].kid, v[out->n_keys - 1].kid))
 				return fault(r, RC_INVALID, "kid \"%.*s\" stands twice", SF(v[k].kid));
 	}
+	r->place[n] = '\0';
+	return true;
+}
+
+static bool read_das_key(struct reading *r, uint32_t object, struct issuer *out)
+{
+	uint32_t i = json_member(&r->j, object, S("das_key"));
+	size_t n = strlen(r->place);
+
+	if (!i)
+		return true;
+	snprintf(r->place + n, sizeof(r->place) - n, ".das_key");
+	if (!read_key(r, i, NULL, &out->das_key))
+		return false;
 	r->place[n] = '\0';
 	return true;
 }
@@ -357,8 +380,8 @@ static bool read_delegates(struct reading *r, uint32_t object, struct issuer *ou
 
 static bool read_issuer(struct reading *r, uint32_t i, struct issuer *out)
 {
-	static const char *const known[] = { "id", "classes", "algorithms", "keys", "domains", "das", "delegates", "roles",
-					     "repositories", NULL };
+	static const char *const known[] = { "id", "classes", "algorithms", "keys", "domains", "das", "das_key", "delegates",
+					     "roles", "repositories", NULL };
 	uint32_t roles;
 	struct slice id;
 
@@ -368,7 +391,7 @@ static bool read_issuer(struct reading *r, uint32_t i, struct issuer *out)
 	if (roles && !json_bool(&r->j, roles, &out->roles))
 		return fault(r, RC_INVALID, "roles must be true or false");
 	return read_classes(r, i, out) && read_algorithms(r, i, out) && read_domains(r, i, out) && read_keys(r, i, out) &&
-	       strings(r, i, "das", &out->das, &out->n_das) && read_delegates(r, i, out) &&
+	       strings(r, i, "das", &out->das, &out->n_das) && read_das_key(r, i, out) && read_delegates(r, i, out) &&
 	       strings(r, i, "repositories", &out->repositories, &out->n_repositories);
 }
 
@@ -475,9 +498,11 @@ void issuers_put(struct issuers *is)
 {
 	if (!is || atomic_fetch_sub_explicit(&is->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (size_t i = 0; i < is->n; i++)
+	for (size_t i = 0; i < is->n; i++) {
 		for (size_t k = 0; k < is->v[i].n_keys; k++)
 			key_put(is->v[i].keys[k].key);
+		key_put(is->v[i].das_key.key);
+	}
 	arena_reset(&is->a);
 	free(is);
 }

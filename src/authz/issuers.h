@@ -3,7 +3,9 @@
  *
  *   {"issuers":[{"id":"//iot.example/Sdas1","classes":["signed"],"algorithms":["ES256"],
  *                "keys":[{"kid":"das-1","alg":"ES256","jwk":{...}},{"kid":"mac-1","sealed":"mac-1"}],
- *                "domains":["das.iot.example"],"das":["https://das.iot.example/"],"delegates":["//iot.example/Sdas2"],
+ *                "domains":["das.iot.example"],"das":["https://das.iot.example/"],
+ *                "das_key":{"kid":"enc-1","alg":"ECDH-ES+A128KW","jwk":{...}},
+ *                "delegates":["//iot.example/Sdas2"],
  *                "roles":true,"repositories":["/in1/inbase"]}]}
  *
  * Trust is stated, never concluded: an issuer may use the classes and algorithms that stand there (without "algorithms" those of TS-0003
@@ -30,6 +32,7 @@ struct issuer {
 	alg_set algs;            /* JWS and JWE algorithms and content encryption */
 	const struct issuer_key *keys; size_t n_keys;
 	const struct slice *das; size_t n_das;         /* addresses of its Dynamic Authorization System, in order of preference */
+	struct issuer_key das_key; /* encrypts what only its DAS shall read (sdr); key == NULL: none */
 	const struct slice *domains; size_t n_domains; /* FQDNs of the Token-IDs and Role-IDs it may give, lower case */
 	const struct slice *delegates; size_t n_delegates; /* canonical ids: as a DAS it may hand over what these have issued */
 	bool roles;              /* an Authorization Authority: <role> resources that name it as issuer count */

@@ -337,6 +337,7 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 		goto failed;
 	if ((rc = notifier_new(c, &c->loops[0], &c->notifier)) != RC_OK || (rc = writer_start(c, &c->writer)) != RC_OK)
 		goto failed;
+	c->seci[SECI_MAP_REQUEST] = relation_notified;
 	for (unsigned i = 0; i < c->n_loops; i++)
 		if ((rc = loop_start(&c->loops[i])) != RC_OK)
 			goto failed;

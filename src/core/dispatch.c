@@ -76,8 +76,6 @@ static enum reeve_rc check_permitted(struct req *r)
 
 static enum reeve_rc check_supported(struct req *r)
 {
-	if (r->has & HAS_AUS || r->tqi)
-		return req_refuse(r, 5001, "authorization signatures and token request information are not supported yet");
 	if (r->has & HAS_SQI || (r->has & HAS_RCN && r->rcn == 10) || r->fc.smf.n)
 		return req_refuse(r, 5001, "semantic queries are not supported");
 	if (r->rt == RT_NO_RESPONSE)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic authorization: <dynamicAuthorizationConsultation>, direct consultation, dynamic policies, indirect flow (catalogue 5, 9.8).
 
-The DAS is harness/das.py: an HTTP server that knows nothing of the program. Relationship update: test_relationship.py."""
+The DAS is harness/das.py: an HTTP server that knows nothing of the program. Tokens it gives, the indirect flow: test_indirect.py; relationship
+update: test_relationship.py."""
 
 import concurrent.futures
 import json
@@ -11,27 +12,8 @@ import threading
 import pytest
 
 from harness import absolute, free_port, rule, stamp, unique, wait_until
-from harness.das import NOTHING, Das, Reply, dres, granted
+from harness.das import NOTHING, SETTINGS, Das, Reply, World, dres, granted
 from harness.server import binary
-
-SETTINGS = {"dynamic.das": "http://127.0.0.1:*", "dynamic.refusal_kept": "0 s", "dynamic.timeout": "5 s"}
-
-
-class World:
-    """An owner with a container that is linked to a consultation, and an AE that nobody gave a right."""
-
-    def __init__(self, server, das, link=True, **dac):
-        self.server, self.das = server, das
-        self.owner, self.ae = server.register(), server.register()
-        attrs = {"dae": True, "dap": [das.url]}
-        attrs.update(dac)
-        self.dac = self.owner.made(self.owner.at, 34, attrs)
-        self.cnt = self.owner.container(**({"daci": [self.dac]} if link else {}))
-        self.ri = self.owner.retrieve(self.cnt).expect(2000)["ri"]
-        self.who = absolute(server, self.ae.origin)
-
-    def grants(self, operations=2, lifetime=None, who=None, **members):
-        return granted([rule(who or self.who, operations)], lifetime, **members)
 
 
 @pytest.fixture

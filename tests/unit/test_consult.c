@@ -80,7 +80,7 @@ static void roles(void **state)
 /* AUTHZ-185, AUTHZ-187: the proposed lifetime while it lies ahead; what the request claims; asi only when it was given */
 static void claims(void **state)
 {
-	static const struct slice claimed[] = { { "nurse@r.example", 15 } }, tokens[] = { { "t@d.example", 11 } };
+	static const struct slice claimed[] = { { "nurse@r.example", 15 } };
 	struct cse *t = *state;
 	struct call *k;
 	struct sent *s;
@@ -95,9 +95,11 @@ static void claims(void **state)
 	k = call_new(t, OP_RETRIEVE, "COther", "cse/owner/c", 0, NULL);
 	k->r.asi = true;
 	k->r.has |= HAS_ASI;
-	(void)claimed, (void)tokens;
+	k->r.rids = claimed;
+	k->r.n_rids = 1;
 	must(call_end(call_go(k), NULL), 4103);
 	expect_part(nth_sent_to(t, DAS, 1)->pc, "\"asi\":true");
+	expect_part(nth_sent_to(t, DAS, 1)->pc, "\"orid\":[\"nurse@r.example\"]");
 	must(call(t, OP_UPDATE, "COwner", "cse/owner/dac", 0, "{\"m2m:dac\":{\"dal\":\"20010101T000000\"}}"), 2004);
 	must(call(t, OP_RETRIEVE, "COther", "cse/owner/c", 0, NULL), 4103);
 	nothing_of(nth_sent_to(t, DAS, 2)->pc, "\"ppl\"");

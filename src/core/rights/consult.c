@@ -4,6 +4,7 @@
 #include "core/rights/consult_int.h"
 
 #include "authz/seci.h"
+#include "core/trust.h"
 #include "core/work.h"
 
 struct consult_state *consult_state_of(struct req *r)
@@ -42,23 +43,11 @@ void consult_permitted(struct exec *x, struct req *r)
 
 /* --- the refusal --- */
 
-/* A key with which only the DAS reads the question: its public one, or one that is shared with it. */
-static struct key_ref *key_for(const struct issuer *i)
-{
-	for (size_t k = 0; i && k < i->n_keys; k++) {
-		const struct key_info *info = key_info(i->keys[k].key);
-
-		if (alg_in(i->keys[k].alg, ALGS_ONEM2M_JWE) && (!info->secret || info->kind == KEY_OCT))
-			return i->keys[k].key;
-	}
-	return NULL;
-}
-
 /* The question as JWE. False: there is no key, or it failed; it then stands there in clear. */
 static bool add_secured(struct buf *b, const struct issuer *i, struct slice question)
 {
 	const struct jose_params params = { .typ = S("JWT") };
-	struct key_ref *key = key_for(i);
+	struct key_ref *key = i ? i->das_key.key : NULL;
 	const char *why;
 	struct buf jwe;
 	bool done;
@@ -85,7 +74,7 @@ static void tell_where(struct exec *x, struct req *r, const struct rights_questi
 
 	if (!l || !consult_find(x, r, q, l))
 		return;
-	issuers = consult_issuers(x->core);
+	issuers = trust_issuers(x->core);
 	buf_init(&b, x->core->cfg->limits.response);
 	buf_lit(&b, "{\"dasi\":[");
 	for (size_t i = 0; i < l->n; i++) {

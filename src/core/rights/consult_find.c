@@ -9,6 +9,7 @@
 
 #include "authz/seci.h"
 #include "core/pattern.h"
+#include "core/trust.h"
 #include "core/work.h"
 
 enum { TYPE_AE = 2, TYPE_DAC = 34 };
@@ -214,7 +215,7 @@ bool consult_find(struct exec *x, struct req *r, const struct rights_question *q
 	struct res at = *q->target;
 
 	out->n = 0;
-	f.issuers = consult_issuers(x->core);
+	f.issuers = trust_issuers(x->core);
 	f.n_roles = pdp_roles(q->policies, q->n_policies, q->part, &r->work->facts, f.role, ROLES_MOST);
 	while (!follow(&f, &at) && x->core->cfg->dynamic.inherit && at.key.parent != 0 && tree_parent(x->tx, &at, &at) == RC_OK)
 		;

@@ -10,13 +10,6 @@
 
 enum { DAS_MOST = 4, ADDRESSES_MOST = 8, ROLES_MOST = 64 };
 
-/* The configured issuers, once the CSE has them (core/trust.h); to be given back with issuers_put. */
-static inline struct issuers *consult_issuers(struct core *c)
-{
-	(void)c;
-	return NULL;
-}
-
 /* One system to be asked. Its texts are of the arena they were made in. */
 struct das {
 	struct slice dac;        /* who named it: ri of the <dynamicAuthorizationConsultation>, or the issuer of the token */

@@ -8,6 +8,7 @@
 #include "authz/seci.h"
 #include "base/hash.h"
 #include "core/rights/consult_int.h"
+#include "core/trust.h"
 #include "core/work.h"
 
 enum { SLOTS = 1024, SIGNS_MOST = 8, SIGN_LONGEST = 1024 };
@@ -128,7 +129,7 @@ static enum found compare(struct relations *s, struct slice id, const struct req
 /* The question for the DAS of the token's issuer into the state of r. False: there is no such DAS. */
 static bool prepare(struct exec *x, struct req *r, const struct token_claims *claims, struct consult_state *s)
 {
-	struct issuers *issuers = consult_issuers(x->core);
+	struct issuers *issuers = trust_issuers(x->core);
 	const struct issuer *i = issuers_by_id(issuers, claims->issuer);
 	struct seci_relation q = { .ids = &claims->id, .n_ids = 1, .asri = true };
 	struct das *d = &s->list.das[0];

@@ -100,24 +100,27 @@ static struct token_facts facts_of(struct core *c, const struct req *r, const st
 	return (struct token_facts){ .now = now, .who = r->work->who, .cse = c->home.abs, .das = das };
 }
 
-enum token_fault tokens_take(struct core *c, struct req *r, const struct issuer *das, struct slice text, bool mapped, struct slice *why)
+enum token_fault tokens_take(struct core *c, struct arena *a, struct slice who, const struct issuer *das, struct slice text, bool mapped,
+			     struct slice *id, struct slice *why)
 {
 	uint64_t generation = token_cache_generation(c->tokens->cache);
 	usec now = clock_wall();
-	struct token_facts facts = facts_of(c, r, das, now);
+	struct token_facts facts = { .now = now, .who = who, .cse = c->home.abs, .das = das };
 	struct token_new n = { .direct = true, .mapped = mapped };
 	uint8_t hash[TOKEN_HASH];
 	enum token_fault f;
 
 	token_hash(text, hash);
 	n.hash = hash;
-	if ((f = open_text(c, &r->arena, text, hash, now, &n.token, why)) != TOKEN_GOOD)
+	if ((f = open_text(c, a, text, hash, now, &n.token, why)) != TOKEN_GOOD)
 		return f;
 	f = token_check(n.token, token_claims(n.token)->holder, &facts);
-	if (f == TOKEN_GOOD)
+	if (f == TOKEN_GOOD) {
+		*id = arena_dup(a, token_claims(n.token)->id);
 		token_entry_put(c->tokens->cache, token_cache_put(c->tokens->cache, &n, generation, now));
-	else
+	} else {
 		*why = slice_str(token_fault_text(f));
+	}
 	token_put(n.token);
 	return f;
 }
@@ -346,7 +349,7 @@ static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 			look_for(x, r, n);
 			s->built = false;
 		}
-		if (!n->e || n->fault)
+		if (!n->e || (n->fault && n->fault != TOKEN_HOLDER))
 			continue;
 		n->fault = token_check(n->e->token, n->e->holder, &facts);
 		if (n->fault == TOKEN_HOLDER)

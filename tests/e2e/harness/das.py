@@ -9,6 +9,11 @@ import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler
 
+from .make import absolute, rule
+
+# All systems on this machine may be asked, and every question is put anew.
+SETTINGS = {"dynamic.das": "http://127.0.0.1:*", "dynamic.refusal_kept": "0 s", "dynamic.timeout": "5 s"}
+
 
 class Question:
     """One request as it arrived."""
@@ -129,3 +134,20 @@ class Das:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(5)
+
+
+class World:
+    """An owner with a container that is linked to a consultation, and an AE that nobody gave a right."""
+
+    def __init__(self, server, das, link=True, **dac):
+        self.server, self.das = server, das
+        self.owner, self.ae = server.register(), server.register()
+        attrs = {"dae": True, "dap": [das.url]}
+        attrs.update(dac)
+        self.dac = self.owner.made(self.owner.at, 34, attrs)
+        self.cnt = self.owner.container(**({"daci": [self.dac]} if link else {}))
+        self.ri = self.owner.retrieve(self.cnt).expect(2000)["ri"]
+        self.who = absolute(server, self.ae.origin)
+
+    def grants(self, operations=2, lifetime=None, who=None, **members):
+        return granted([rule(who or self.who, operations)], lifetime, **members)
