@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Polling channels (TS-0004 7.4.21, 7.4.22, 7.5.1.2.7): requests for an <AE> that cannot be reached wait here until it fetches them
- * by a long poll, and its answers come back as Notify to pcu. All of it lives on the hub and does not survive a restart:
- * who sent the request still waits for its answer and repeats it. */
+ * by a long poll, and its answers come back as Notify to pcu. All of it lives on the hub and in memory:
+ * who sent the request still waits for its answer, and repeats it after a restart, be it this CSE (outbox, pending.h) or another. */
 #ifndef REEVE_CORE_POLLING_H
 #define REEVE_CORE_POLLING_H
 

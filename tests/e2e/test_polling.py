@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import Entity, Client, rule
+from harness import Entity, Client, rule, wait_until
 
 
 class Poller:
@@ -165,3 +165,51 @@ def test_notifications_through_the_channel(server, ae):
         assert r["fr"] == server.cse_id
         assert r["pc"]["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"] == n
         me.answer(r).expect(2000)
+
+
+def test_what_waits_survives_a_kill(new_server):
+    """A notification, the result of a non-blocking request, and a Notify that was acknowledged wait in the channel again after kill -9, also
+    when they had been fetched and not been answered; what somebody waited for on a connection went with the connection"""
+    s = new_server({"notify.retry_first": "50 ms", "notify.retry_most": "200 ms"})
+    a = s.register()
+    p = Poller(s, a)
+    _, pol = a.policy([rule(p.ae.origin, 63), rule(a.origin, 63)])
+    cnt = a.container(acpi=[pol])
+    p.ae.made(cnt, 23, {"nu": [p.ae.origin], "enc": {"net": [3]}, "nct": 1})
+    settled = lambda: s.metrics()["outbox"] == 0  # noqa: E731
+    wait_until(settled)
+    a.instance(cnt, "noticed")
+    done = p.ae.create(p.ae.at, 3, {}, query={"rt": 2}, rqi="mine").expect(1002).content["m2m:uri"]
+    notified = a.notify(p.ae.at, {"m2m:sgn": {"sur": "/told"}}, query={"rt": 1}).expect(1001).content["m2m:uri"]
+
+    def unanswered():
+        try:
+            return Entity(Client(s.address, s.port), a.origin).notify(p.ae.at, {"m2m:sgn": {"sur": "/lost"}})
+        except Exception:
+            return "the connection ended"
+    lost = Background(unanswered)
+    wait_until(lambda: p.ae.retrieve(done)["rs"] == 1 and s.metrics()["parked"] == 2)
+
+    def kind(rqp):
+        content = rqp["pc"]
+        if "m2m:rsp" in content:
+            return content["m2m:rsp"]["rqi"]
+        sgn = content["m2m:sgn"]
+        return sgn["nev"]["rep"]["m2m:cin"]["con"] if "nev" in sgn else sgn["sur"]
+
+    fetched = {kind(p.poll(5000).expect(2000).res) for _ in range(2)}  # and not answered
+    assert len(fetched) == 2
+    s.kill()
+    assert lost.result() == "the connection ended"
+    s.start()
+    got = {}
+    for _ in range(3):
+        rqp = p.poll(10000).expect(2000).res
+        got[kind(rqp)] = rqp
+    assert set(got) == {"noticed", "mine", "/told"}
+    for rqp in got.values():
+        p.answer(rqp).expect(2000)
+    wait_until(lambda: a.retrieve(notified)["rs"] == 1)
+    assert a.retrieve(notified)["ors"]["rsc"] == 2000
+    wait_until(settled)
+    p.poll(200).expect(4008)
