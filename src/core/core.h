@@ -89,7 +89,7 @@ struct core {
 	struct audit_secret *audit_secret;
 	struct fanout_seen *fanout_seen; /* group request identifiers; NULL: not checked */
 	struct forwards *forwards; /* requests under way to other CSEs; hub only */
-	struct registrar *registrar; /* registration at the Registrar CSE; NULL: there is none */
+	struct registrar *_Atomic registrar; /* registration at the Registrar CSE; NULL: there is none */
 	struct role_repository *role_repository; /* what repositories said of roles; NULL beside a running process */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct trust *trust;      /* keys and issuers; NULL beside a running process */

@@ -190,6 +190,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 	r->cnot = 0;
 	buf_clear(&r->out);
 	r->work->rights.waits = NULL;
+	r->work->rights.run++;
 	r->work->far = NULL;
 	r->work->announced = NULL;
 	if (r->work->pending && !pending_wanted(&mine, r))
@@ -414,6 +415,7 @@ void core_submit(struct core *c, struct req *r)
 		answer_here(c, r);
 		return;
 	}
+	r->work->rights.run++;
 	if (st_renew(l->reader) != RC_OK) {
 		req_refuse(r, 5000, "the store could not be read: %s", st_why(c->store));
 		answer(c, r);

@@ -156,8 +156,9 @@ static enum reeve_rc decide_here(struct decider *k)
 	const struct res *target = &k->rules.t.res;
 	const struct type_hooks *hooks = type_hooks(target->h.ty);
 	const struct governing *g = &k->rules.g;
-	struct rights_question q = { .target = target, .policies = g->p, .n_policies = g->n, .part = g->part, .by_creator = g->default_policy,
-				     .own_only = g->part == POLICY_PVS, .bit = k->facts.op, .child_ty = k->facts.child_ty };
+	struct rights_question q = { .target = target, .policies = g->p, .n_policies = g->n, .part = g->part,
+				     .by_creator = g->default_policy, .own_only = g->part == POLICY_PVS,
+				     .bit = k->facts.op, .child_ty = k->facts.child_ty };
 	struct req *n = as_asked(k);
 
 	if (!n)

@@ -454,3 +454,10 @@ def test_shell(hospital, nurse):
     assert "no <role>" in role("show", "cse/" + hospital.authority.name, status=1)
     for bad in (["assign", NURSE], ["show"], ["hire", NURSE], ["assign", NURSE, "C1", "--for", "soon"], ["list", "--from", ""], ["list", "--nope", "1"]):
         assert "reeve role" in role(*bad, status=2)
+
+
+def test_a_role_that_ends_while_the_request_waits(hospital, owner, nurse):
+    """AUTHZ-148: what was true when a request came is not true at its Operation Execution Time"""
+    cnt = ward(owner, NURSE)
+    assign(hospital, nurse, span=(-60, 2))
+    nurse.retrieve(cnt, {"rids": NURSE}, headers={"X-M2M-OET": stamp(3)}).expect(4103)

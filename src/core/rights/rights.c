@@ -36,7 +36,8 @@ enum reeve_rc rights_judge(struct exec *x, struct req *r, const struct rights_qu
 		if (m->judge && (rc = m->judge(x, r, q)) != RC_NOTFOUND) {
 			if (rc == RC_OK && q->final) {
 				audited(x, &(struct audit_what){ .kind = AUDIT_PERMITTED, .action = acop_name(q->bit),
-								 .target = res_ri(q->target), .ground = slice_str(m->name) });
+								 .target = res_ri(q->target),
+								 .ground = slice_str(m->name) });
 				consult_permitted(x, r);
 			}
 			return rc;

@@ -52,6 +52,7 @@ struct rights {
 	uint8_t waited[RIGHTS_KINDS]; /* how often for each method */
 	void *state[RIGHTS_KINDS]; /* of each method, from the request's arena */
 	struct slice reason;     /* of RC_REFUSED, for the sender */
+	uint32_t run;            /* counts the times the request begins: what a method concluded in one is not so in the next */
 	struct rights_told *first, *last; /* story */
 	uint32_t n_told;
 };

@@ -30,6 +30,7 @@ struct state {
 	struct req *r;           /* whose it is: parts of a group request begin with a copy of the pointer */
 	bool judged;
 	uint64_t version;
+	uint32_t run;
 	struct slice *usable; size_t n_usable;
 	struct slice *hoped; size_t n_hoped; /* could come from a repository that was not asked */
 	struct asked ask[REPOSITORIES_MOST]; size_t n_ask;
@@ -211,7 +212,8 @@ static struct state *judged(struct exec *x, struct req *r)
 			return NULL;
 		r->work->rights.state[RIGHTS_ROLES] = s;
 	}
-	if (!s->judged || s->version != st_version(x->tx)) {
+	/* also when nothing was stored meanwhile: time passes, and the number of a transaction that was taken back is used again */
+	if (!s->judged || s->version != st_version(x->tx) || s->run != r->work->rights.run) {
 		s->n_usable = s->n_hoped = s->n_ask = 0;
 		is = trust_issuers(x->core);
 		for (size_t i = 0; i < r->n_rids; i++)
@@ -219,6 +221,7 @@ static struct state *judged(struct exec *x, struct req *r)
 		issuers_put(is);
 		s->judged = true;
 		s->version = st_version(x->tx);
+		s->run = r->work->rights.run;
 	}
 	r->work->facts.roles = s->usable;
 	r->work->facts.n_roles = s->n_usable;
