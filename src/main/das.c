@@ -123,7 +123,8 @@ static int op_list(struct admin *a)
 	int status;
 
 	for (unsigned offset = 0;;) {
-		struct slice path = arena_printf(&a->ae.memory, "/%s?rcn=4&ty=32&lvl=1&ofst=%u", a->base, offset);
+		struct slice path = arena_printf(&a->ae.memory, offset ? "/%s?rcn=4&ty=32&lvl=1&ofst=%u" : "/%s?rcn=4&ty=32&lvl=1", a->base,
+						 offset);
 
 		status = call(a, "GET", path, &out);
 		if (status != EXIT_OK)
