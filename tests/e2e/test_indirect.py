@@ -198,7 +198,7 @@ def tqf(r):
     """Token Request Information of a refusal over HTTP (TS-0009 6.5)."""
     r.expect(4103)
     assert r.headers["content-type"] == "application/json"
-    assert set(r.content) <= {"m2m:tqf", "tqf"} and len(r.content) == 1, r
+    assert set(r.content) == {"tqf"}, r
     return r.res
 
 

@@ -691,7 +691,7 @@ static void answers_about_rights(void **state)
 	r->rsc = 4103;
 	t = answer(&out, r, true);
 	assert_has(t, "\r\nX-M2M-ATI: L1:t-1@das.example+L2:t-2@das.example\r\nX-M2M-ASRI: true\r\nContent-Type: application/json\r\n");
-	assert_has(t, "\r\n\r\n{\"m2m:tqf\":{\"dasi\":[{\"uri\":\"http://das.example/\"}]}}");
+	assert_has(t, "\r\n\r\n{\"tqf\":{\"dasi\":[{\"uri\":\"http://das.example/\"}]}}");
 	assert_not(t, "dbg");
 
 	/* and back */

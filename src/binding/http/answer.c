@@ -81,7 +81,7 @@ static struct slice content(const struct req *r, struct buf *tmp, bool *cbor)
 
 	*cbor = false;
 	if (r->tqf.n && r->rsc >= 4000) { /* alone, and never as CBOR (TS-0009 6.5) */
-		buf_lit(tmp, "{\"m2m:tqf\":");
+		buf_lit(tmp, "{\"tqf\":");
 		buf_slice(tmp, r->tqf);
 		buf_char(tmp, '}');
 		return buf_view(tmp);

@@ -75,7 +75,7 @@ class Response:
         """The answer has this rsc (and so this HTTP status); returned for chaining."""
         assert self.rsc == rsc, "expected rsc %s, got %r" % (rsc, self)
         if rsc // 1000 in (4, 5, 6):
-            assert self.content is None or set(self.content) <= {"m2m:dbg", "m2m:tqf"}, "refusal with content: %r" % self
+            assert self.content is None or set(self.content) <= {"m2m:dbg", "tqf"}, "refusal with content: %r" % self
         return self
 
     def refused(self):
