@@ -265,20 +265,19 @@ int ae_answer(const struct ae *ae, const struct client_answer *a)
 
 	if (ae->json && body.n)
 		printf("%.*s\n", SF(body));
-	const bool told = ae_rights_told(ae, a);
-
 	if (a->rsc >= 1000 && a->rsc < 3000) {
 		if (!ae->json && !ae->quiet && body.n)
 			ae_print(body);
 		if (a->partial)
 			fprintf(stderr, "reeve: there is more: go on with --offset %u\n", a->offset);
+		(void)ae_rights_told(ae, a);
 		return EXIT_OK;
 	}
 	if (a->rsc == 0)
 		fprintf(stderr, "reeve: the answer is HTTP %d without a response status code: is this a CSE?\n", a->status);
 	else
 		fprintf(stderr, "reeve: %d %s\n", a->rsc, code ? code->name : "");
-	if (body.n && !ae->json && !told) {
+	if (!ae_rights_told(ae, a) && body.n && !ae->json) {
 		struct arena mem;
 		struct json j;
 		struct slice why;

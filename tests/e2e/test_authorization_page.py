@@ -2,8 +2,9 @@
 """docs/authorization.md: its commands are run as printed, and give what is printed.
 
 A block ```console has commands after "$ " (continued after "> ") and what they print. There, ID stands for the last id of a decision, TIME for a
-time, and a line "..." for any lines. `reeve up` or `reeve cse` alone in a block is a terminal of its own. Chapters are between
-<!-- run: NAME --> and <!-- end -->, and begin in an empty folder."""
+time, TOKEN for what a Token-ID has of its own, and a line "..." for any lines. `reeve up`, `reeve cse` or `reeve das` alone in a block is
+a terminal of its own. Port 8090, of the DAS, is another one here. Chapters are between <!-- run: NAME --> and <!-- end -->, and begin in
+an empty folder."""
 
 import os
 import pathlib
@@ -40,28 +41,31 @@ class Shell:
         self.folder, self.servers, self.last_id = folder, [], None
         (folder / "bin").mkdir()
         (folder / "bin" / "reeve").symlink_to(os.path.abspath(binary()))
-        self.port = free_port()
+        self.port, self.das_port = free_port(), free_port()
         self.env = dict(os.environ, PATH="%s:%s" % (folder / "bin", os.environ["PATH"]), REEVE_CSE="http://127.0.0.1:%d" % self.port)
         self.env.pop("REEVE_FROM", None)
 
     def serve(self, command):
+        port = self.das_port if command.startswith("reeve das") else self.port
+        command = command.replace("8090", str(self.das_port))
         log = open(self.folder / "server.log", "ab+")
-        p = subprocess.Popen(["bash", "-c", "exec %s --http.port %d" % (command, self.port)], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+        p = subprocess.Popen(["bash", "-c", "exec %s --http.port %d" % (command, port)], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=log)
         self.servers.append((p, log))
-        wait_until(lambda: subprocess.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:%d/healthz" % self.port]).returncode == 0
+        wait_until(lambda: subprocess.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:%d/healthz" % port]).returncode == 0
                    or p.poll() is not None)
         assert p.poll() is None, (self.folder / "server.log").read_text()
 
     def run(self, command, expected):
-        command = re.sub(r"\bID\b", self.last_id or "ID", command)
+        command = re.sub(r"\bID\b", self.last_id or "ID", command).replace("8090", str(self.das_port))
+        expected = [line.replace("8090", str(self.das_port)) for line in expected]
         done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60)
         got = done.stdout + done.stderr
         found = re.search(r"\(decision (\w+);", got)
         if found:
             self.last_id = found.group(1)
         pattern = "".join("(?:.*\n)*?" if line == "..." else
-                          re.escape(line).replace("TIME", TIME).replace(r"ID", self.last_id or "ID") + "\n" for line in expected)
+                          re.escape(line).replace("TIME", TIME).replace("TOKEN", "[0-9a-f]+").replace(r"ID", self.last_id or "ID") + "\n" for line in expected)
         assert re.fullmatch(pattern, got), "%s\nprinted\n%s\ninstead of\n%s" % (command, got, "\n".join(expected))
 
     def end(self):
@@ -79,7 +83,7 @@ def test_as_printed(name, tmp_path):
     shell = Shell(tmp_path)
     try:
         for command, expected in steps(CHAPTERS[name]):
-            if re.match(r"reeve (up|cse) ", command):
+            if re.match(r"reeve (up|cse|das --)", command):
                 shell.serve(command)
             else:
                 shell.run(command, expected)
