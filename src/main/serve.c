@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "admin/pages.h"
+#include "authz/audit.h"
 #include "base/log.h"
 #include "binding/http/http.h"
 #include "core/registrar.h"
@@ -90,6 +91,8 @@ static void reload(struct core *core)
 		log_info("main", "keys and issuers are read again");
 	else
 		log_error("main", "keys and issuers stay as they were: %s", why[0] ? why : rc_name(rc));
+	audit_event(core->audit, &(struct audit_what){ .kind = AUDIT_ADMIN, .action = "reload", .when = clock_wall(), .who = core->home.abs,
+						       .detail = slice_str(rc == RC_OK ? "keys and issuers" : rc_name(rc)) });
 }
 
 static int serve(struct settings *s, const char *command, bool with_tour)

@@ -8,6 +8,7 @@ import http.client
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import threading
 
@@ -102,6 +103,11 @@ def test_what_is_written(audited):
     # the policy below the removed AE goes with it, by the CSE's own hand
     wait_until(lambda: [e for e in events(s, "policy") if e.get("target") == more and e["action"] == "delete"])
     whole(log_of(s))
+
+
+def test_what_an_operator_does(audited):
+    audited.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: [e["action"] for e in events(audited, "admin")] == ["reload"])
 
 
 def test_a_refused_change_is_no_event(audited):
