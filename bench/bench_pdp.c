@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { POLICIES = 10, RULES = 10, INNER = 1000, SAMPLES = 501 };
+enum { POLICIES = 10, RULES = 10, ROLES = 10, INNER = 1000, SAMPLES = 501 };
 
 static const struct ident_home home = {
 	.sp_id = { "//sp.example", 12 }, .cse_id = { "/gw7", 4 }, .base_name = { "base", 4 }, .abs = { "//sp.example/gw7", 16 },
@@ -38,7 +38,15 @@ static void add_rule(struct buf *b, int i, int k, bool last)
 	buf_lit(b, "]}");
 }
 
-static struct policy *make(int i, bool match)
+/* The same where rules name roles, of one domain and of one length: an Originator with ten of them is told apart late. The last rule is met
+ * when `last`. */
+static void add_role_rule(struct buf *b, int i, int k, bool last)
+{
+	buf_printf(b, "%s{\"acor\":[\"Cother%d\",\"role-%03d@hospital.example\",\"role-%03d@hospital.example\"],\"acop\":63}", k ? "," : "", i,
+		   last ? 9 : 100 + (10 * i + k) % 50, 200 + 10 * i + k);
+}
+
+static struct policy *make(int i, bool match, bool roles)
 {
 	const struct policy_options o = { .home = &home, .positions = true, .countries = true };
 	struct policy *p = NULL;
@@ -47,7 +55,7 @@ static struct policy *make(int i, bool match)
 	buf_init(&b, 1 << 20);
 	buf_lit(&b, "{\"acr\":[");
 	for (int k = 0; k < RULES; k++)
-		add_rule(&b, i, k, match && i == POLICIES - 1 && k == RULES - 1);
+		(roles ? add_role_rule : add_rule)(&b, i, k, match && i == POLICIES - 1 && k == RULES - 1);
 	buf_lit(&b, "]}");
 	if (policy_compile(&o, S("bench"), buf_view(&b), S(""), NULL, NULL, &p))
 		exit(1);
@@ -92,25 +100,40 @@ static double measure(const struct policy *const *p, size_t n, const struct fact
 int main(int argc, char **argv)
 {
 	int samples = argc > 1 ? (int)strtol(argv[1], NULL, 10) : SAMPLES;
-	const struct policy *deny[POLICIES], *permit[POLICIES];
+	const struct policy *deny[POLICIES], *permit[POLICIES], *no_role[POLICIES], *role[POLICIES];
+	struct slice names[ROLES];
+	char text[ROLES][32];
 	struct facts f = { .who = S("//sp.example/gw7/CAE1"), .op = ACOP_RETRIEVE, .target_ty = 3, .target_mgd = -1,
 			   .time = { .hour = 12, .mday = 1, .month = 3, .wday = 0, .year = 2026 }, .ip_known = true,
 			   .ip = { [10] = 0xff, 0xff, 10, 200, 0, 1 }, .position_known = true, .latitude = 50, .longitude = 8,
 			   .country = "DE" };
 
+	struct facts with_roles;
+
 	if (samples < 1)
 		samples = 1;
 	f.who_hash = hash_slice(f.who);
 	for (int i = 0; i < POLICIES; i++) {
-		deny[i] = make(i, false);
-		permit[i] = make(i, true);
+		deny[i] = make(i, false, false);
+		permit[i] = make(i, true, false);
+		no_role[i] = make(i, false, true);
+		role[i] = make(i, true, true);
 	}
-	printf("{\"pdp_deny_10x10_ns\":%.0f,\"pdp_permit_last_10x10_ns\":%.0f,\"pdp_deny_1x10_ns\":%.0f}\n",
+	for (int i = 0; i < ROLES; i++)
+		names[i] = slice_of(text[i], (size_t)snprintf(text[i], sizeof(text[i]), "role-%03d@hospital.example", i));
+	with_roles = f;
+	with_roles.roles = names;
+	with_roles.n_roles = ROLES;
+	printf("{\"pdp_deny_10x10_ns\":%.0f,\"pdp_permit_last_10x10_ns\":%.0f,\"pdp_deny_1x10_ns\":%.0f,"
+	       "\"pdp_deny_10_roles_ns\":%.0f,\"pdp_permit_last_10_roles_ns\":%.0f}\n",
 	       measure(deny, POLICIES, &f, false, samples), measure(permit, POLICIES, &f, true, samples),
-	       measure(deny, 1, &f, false, samples));
+	       measure(deny, 1, &f, false, samples), measure(no_role, POLICIES, &with_roles, false, samples),
+	       measure(role, POLICIES, &with_roles, true, samples));
 	for (int i = 0; i < POLICIES; i++) {
 		policy_free((struct policy *)deny[i]);
 		policy_free((struct policy *)permit[i]);
+		policy_free((struct policy *)no_role[i]);
+		policy_free((struct policy *)role[i]);
 	}
 	return 0;
 }

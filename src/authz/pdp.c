@@ -77,26 +77,55 @@ HOT bool fits(const struct glob *g, struct slice who)
 	       policy_glob(slice_skip(g->text, g->literal), slice_skip(who, g->literal));
 }
 
-static __attribute__((noinline)) bool domain_or_role_ok(const struct rule *r, const struct facts *f)
+static void derive_roles(struct derived *d, const struct facts *f, uint64_t hash[DERIVED_ROLES])
+{
+	for (size_t k = 0; k < f->n_roles && k < DERIVED_ROLES; k++) {
+		hash[k] = policy_role_hash(f->roles[k]);
+		d->role_bits[0] |= UINT64_C(1) << (hash[k] & 63);
+		d->role_bits[1] |= UINT64_C(1) << (hash[k] >> 6 & 63);
+	}
+	if (f->n_roles <= DERIVED_ROLES)
+		d->role_hash = hash;
+	else
+		d->role_bits[0] = UINT64_MAX;
+}
+
+static __attribute__((noinline)) bool has_role(struct slice role, uint64_t hash, const struct facts *f, const struct derived *d)
+{
+	for (size_t k = 0; k < f->n_roles; k++)
+		if ((!d->role_hash || hash == d->role_hash[k]) && slice_eq(role, f->roles[k]))
+			return true;
+	return false;
+}
+
+HOT bool role_ok(const struct rule *r, const struct facts *f, const struct derived *d)
+{
+	for (uint32_t i = 0; i < r->n_roles; i++) {
+		uint64_t h = r->role_hash[i];
+		bool maybe = !d->role_hash || (d->role_bits[0] >> (h & 63) & d->role_bits[1] >> (h >> 6 & 63) & 1);
+
+		if (maybe && has_role(r->role[i], h, f, d))
+			return true;
+	}
+	return false;
+}
+
+static __attribute__((noinline)) bool domain_or_role_ok(const struct rule *r, const struct facts *f, const struct derived *d)
 {
 	for (uint32_t i = 0; i < r->n_domains; i++)
 		if (in_domain(r->domain[i], f->who))
 			return true;
-	for (uint32_t i = 0; i < r->n_roles; i++)
-		for (size_t k = 0; k < f->n_roles; k++)
-			if (slice_eq(r->role[i], f->roles[k]))
-				return true;
-	return false;
+	return role_ok(r, f, d);
 }
 
-HOT bool originator_ok(const struct rule *r, const struct facts *f)
+HOT bool originator_ok(const struct rule *r, const struct facts *f, const struct derived *d)
 {
 	if (r->all || in_set(&r->exact, f->who_hash, f->who))
 		return true;
 	for (uint32_t i = 0; i < r->n_globs; i++)
 		if (fits(&r->glob[i], f->who))
 			return true;
-	return (r->n_domains | r->n_roles) && domain_or_role_ok(r, f);
+	return (r->n_domains | (r->role_bits & d->role_bits[0])) && domain_or_role_ok(r, f, d);
 }
 
 HOT bool detail_ok(const struct detail *d, const struct facts *f)
@@ -222,14 +251,19 @@ HOT enum pdp_miss test_rule(const struct rule *r, const struct facts *f, struct 
 		return r->unreadable ? PDP_UNREADABLE : PDP_OP;
 	if (r->acaf && !f->authenticated)
 		return PDP_AUTHN;
-	if (!originator_ok(r, f))
+	if (!originator_ok(r, f, d))
 		return PDP_ORIGINATOR;
 	if (!object_ok(r, f))
 		return PDP_OBJECT;
 	return contexts(r, f, d);
 }
 
-enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d) { return test_rule(r, f, d); }
+enum pdp_miss pdp_rule(const struct rule *r, const struct facts *f, struct derived *d)
+{
+	if (f->n_roles && !d->role_bits[0])
+		d->role_bits[0] = d->role_bits[1] = UINT64_MAX; /* compared as text */
+	return test_rule(r, f, d);
+}
 
 const char *acop_name(unsigned bit)
 {
@@ -243,8 +277,11 @@ static const struct rules no_rules; /* of a policy that could not be had (AUTHZ-
 bool pdp_decide(const struct policy *const *policies, size_t n, enum policy_part part, const struct facts *f,
 		const struct pdp_trace *trace, size_t *which, unsigned *index)
 {
+	uint64_t role_hash[DERIVED_ROLES];
 	struct derived d = { 0 };
 
+	if (f->n_roles)
+		derive_roles(&d, f, role_hash);
 	for (size_t i = 0; i < n; i++) {
 		const struct rules *rules = policies[i] ? &policies[i]->part[part] : &no_rules;
 		for (uint32_t k = 0; k < rules->n; k++) {

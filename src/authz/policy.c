@@ -116,6 +116,7 @@ static struct rules put_rules(struct pack *k, const struct rules *src)
 		r.domain = put_slices(k, r.domain, r.n_domains);
 		r.glob = put_globs(k, r.glob, r.n_globs);
 		r.role = put_slices(k, r.role, r.n_roles);
+		r.role_hash = put(k, r.role_hash, r.n_roles, sizeof(*r.role_hash));
 		r.context = put_contexts(k, r.context, r.n_contexts);
 		r.detail = put_details(k, r.detail, r.n_details);
 		if (out.text.p)

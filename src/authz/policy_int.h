@@ -65,6 +65,8 @@ struct rule {
 	uint32_t n_domains, n_roles, n_contexts, n_details;
 	const struct context *context;
 	const struct slice *domain, *role;
+	const uint64_t *role_hash; /* policy_role_hash of each role */
+	uint64_t role_bits;        /* bit n: the low six bits of one of them are n */
 	const struct detail *detail;
 	struct slice text; /* JSON, as stored */
 	uint32_t n_nobody; /* entries of unknown form, or groups that cannot be had: match nothing (AUTHZ-076, 079) */
@@ -105,9 +107,31 @@ bool policy_net(struct slice s, bool v4, struct net *out);
 /* Two upper-case letters, assigned by ISO 3166-1 or left to users. */
 bool policy_country(struct slice s);
 
+/* Roles are told apart by a number each; that a role is none of the Originator's, mostly by two bits of it. No protection against
+ * collisions: what looks equal is compared. */
+static inline uint64_t policy_role_hash(struct slice role)
+{
+	uint64_t h = role.n, w = 0;
+	size_t i = 0;
+
+	for (; i + sizeof(w) <= role.n; i += sizeof(w)) {
+		memcpy(&w, role.p + i, sizeof(w));
+		h = (h ^ w) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	w = 0;
+	if (i < role.n)
+		memcpy(&w, role.p + i, role.n - i);
+	h = (h ^ w) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 32;
+}
+
 /* What the facts come down to, computed once per decision and only when a rule asks. */
+enum { DERIVED_ROLES = 32 }; /* who has more has them compared as text */
 struct derived {
 	bool have_ip, have_place, v4;
+	const uint64_t *role_hash; /* NULL: all are compared as text */
+	uint64_t role_bits[2];     /* bit n: the low, the next six bits of some role's hash are n */
 	uint64_t hi, lo;
 	double x, y, z;
 };

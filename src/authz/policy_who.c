@@ -54,6 +54,7 @@ static bool add_group(struct reader *r, struct slice s, struct members *m, bool 
 struct originators {
 	struct members exact;
 	struct slice *domain, *role;
+	uint64_t *role_hash;
 	struct glob *glob;
 };
 
@@ -95,6 +96,8 @@ static bool add_originator(struct reader *r, struct slice s, struct originators 
 		return true;
 	}
 	if (slice_find(s, '@') >= 0) {
+		o->role_hash[out->n_roles] = policy_role_hash(s);
+		out->role_bits |= UINT64_C(1) << (o->role_hash[out->n_roles] & 63);
 		o->role[out->n_roles++] = s;
 		return true;
 	}
@@ -156,7 +159,8 @@ bool policy_read_originators(struct reader *r, uint32_t i, struct rule *out)
 	o.domain = arena_array(r->a, n, sizeof(*o.domain));
 	o.glob = arena_array(r->a, (size_t)n * 2, sizeof(*o.glob));
 	o.role = arena_array(r->a, n, sizeof(*o.role));
-	if (!o.domain || !o.glob || !o.role)
+	o.role_hash = arena_array(r->a, n, sizeof(*o.role_hash));
+	if (!o.domain || !o.glob || !o.role || !o.role_hash)
 		return policy_no_memory(r);
 	for (uint32_t k = i + 1; k < j->tok[i].next; k = j->tok[k].next)
 		if (!policy_string(r, k, "acor", &s) || !add_originator(r, s, &o, out))
@@ -164,5 +168,6 @@ bool policy_read_originators(struct reader *r, uint32_t i, struct rule *out)
 	out->domain = o.domain;
 	out->glob = o.glob;
 	out->role = o.role;
+	out->role_hash = o.role_hash;
 	return id_set(r, &o.exact, &out->exact);
 }

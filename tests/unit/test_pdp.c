@@ -181,6 +181,28 @@ static void roles(void **state)
 	assert_false(allows(&plain, rule, &f));
 }
 
+/* AUTHZ-078: whichever of the Originator's roles and of the rule's it is, and however many there are: every number of roles up to beyond the
+ * one for which the decision has a short way, every place of the one that fits, and never one that is not there. */
+static void many_roles(void **state)
+{
+	enum { MOST = 40 };
+	struct facts f = facts_of(NULL, ACOP_RETRIEVE);
+	struct slice mine[MOST];
+	char text[MOST][32], rule[256];
+
+	(void)state;
+	for (int i = 0; i < MOST; i++)
+		mine[i] = slice_of(text[i], (size_t)snprintf(text[i], sizeof(text[i]), "role-%d@roles.example", i));
+	f.roles = mine;
+	for (int n = 0; n <= MOST; n++) {
+		f.n_roles = (size_t)n;
+		for (int k = 0; k < MOST; k++) {
+			snprintf(rule, sizeof(rule), ACOR("\"x@roles.example\",\"role-%d@roles.example\""), k);
+			assert_int_equal(allows(&plain, rule, &f), k < n);
+		}
+	}
+}
+
 static void operations(void **state)
 {
 	/* AUTHZ-039 */
@@ -494,7 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entities), cmocka_unit_test(wildcards), cmocka_unit_test(hostile_wildcards), cmocka_unit_test(groups),
-		cmocka_unit_test(large_group), cmocka_unit_test(roles), cmocka_unit_test(operations), cmocka_unit_test(combining),
+		cmocka_unit_test(large_group), cmocka_unit_test(roles), cmocka_unit_test(many_roles), cmocka_unit_test(operations), cmocka_unit_test(combining),
 		cmocka_unit_test(halves), cmocka_unit_test(authentication), cmocka_unit_test(windows), cmocka_unit_test(addresses),
 		cmocka_unit_test(places), cmocka_unit_test(context_logic), cmocka_unit_test(details), cmocka_unit_test(tracing),
 	};
