@@ -327,23 +327,20 @@ class Bench:
         """Delete /cse/bench/d; seconds until its last descendant is gone from the store."""
         begin = time.monotonic()
         assert c.call("DELETE", "/cse/bench/d")[0] == 200
-        while c.metrics()["trash"]:
-            time.sleep(0.001)
+        self.swept(c)
         return time.monotonic() - begin
 
-    def delete(self):
-        small, large = 20000, 200000
-        c = self.cse("delete", store__sync="false")
-        c.start()
-        c.furnish()
+    def shrink(self, c):
+        """The same for all but a few of its instances, by an Update."""
+        assert c.call("PUT", "/cse/bench/d", 0, {"m2m:cnt": {"mni": 10}})[0] == 200
+        self.swept(c)
 
-        def each(n):
-            self.subtree(c, n)
-            return self.remove(c) / n
+    def swept(self, c):
+        while c.metrics()["trash"]:
+            time.sleep(0.001)
 
-        r, at_large, at_small = paired(3, lambda: each(large), lambda: each(small))
-        self.report("delete_subtree", r, " times the time per resource at %d as at %d" % (large, small), "<= 1.5", r <= 1.5,
-                    per_resource_us=at_large * 1e6, yardstick_us=at_small * 1e6)
+    def disturbance(self, c, act):
+        """Milliseconds of Creates elsewhere while act(c) goes on: the longest, and the median."""
         longest, usual = [], []
         for _ in range(3):
             self.subtree(c, 100000)
@@ -361,15 +358,34 @@ class Bench:
 
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 f = pool.submit(watch)
-                self.remove(c)
+                act(c)
                 running.clear()
                 f.result()
             longest.append(max(times))
             usual.append(statistics.median(times))
+            if act == self.shrink:
+                self.remove(c)
+        return statistics.median(longest) * 1000, statistics.median(usual) * 1000
+
+    def delete(self):
+        small, large = 20000, 200000
+        c = self.cse("delete", store__sync="false")
+        c.start()
+        c.furnish()
+
+        def each(n):
+            self.subtree(c, n)
+            return self.remove(c) / n
+
+        r, at_large, at_small = paired(3, lambda: each(large), lambda: each(small))
+        self.report("delete_subtree", r, " times the time per resource at %d as at %d" % (large, small), "<= 1.5", r <= 1.5,
+                    per_resource_us=at_large * 1e6, yardstick_us=at_small * 1e6)
+        ms, usual = self.disturbance(c, self.remove)
+        self.report("delete_disturbance", ms, " ms the longest Create while 100000 resources go", "< 50 ms", ms < 50, median_ms=usual)
+        ms, usual = self.disturbance(c, self.shrink)
+        self.report("shrink_disturbance", ms, " ms the longest Create while mni is lowered from 100000 to 10", "< 50 ms", ms < 50,
+                    median_ms=usual)
         c.stop()
-        ms = statistics.median(longest) * 1000
-        self.report("delete_disturbance", ms, " ms the longest Create while 100000 resources go", "< 50 ms", ms < 50,
-                    median_ms=statistics.median(usual) * 1000)
 
     def growth(self):
         c = self.cse("growth")
@@ -394,7 +410,7 @@ class Bench:
                 self.jose()
             if self.wanted("start", "discovery_label", "discovery_type", "create_many", "memory_many"):
                 self.many()
-            if self.wanted("delete_subtree"):
+            if self.wanted("delete_subtree", "delete_disturbance", "shrink_disturbance"):
                 self.delete()
             if self.wanted("memory_growth"):
                 self.growth()
