@@ -6,6 +6,7 @@ update: test_relationship.py."""
 
 import concurrent.futures
 import json
+import socket
 import subprocess
 import threading
 
@@ -708,6 +709,24 @@ def test_stop_while_waiting(new_server, das):
         with pytest.raises(Exception):
             f.result()
     s.start()
+
+
+def test_requester_goes_away(new_server, das):
+    """AUTHZ-195: who does not wait for the answer does no harm; what was granted counts"""
+    held = threading.Event()
+    s = new_server(SETTINGS)
+    w = World(s, das)
+    das.answer = lambda q: held.wait(30) and w.grants(2 | 4)
+    try:
+        for text in ("GET /%s HTTP/1.1\r\n", "PUT /%s HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 23\r\n"):
+            with socket.create_connection(("127.0.0.1", s.port)) as c:
+                c.sendall((text % w.cnt + "Host: x\r\nX-M2M-Origin: %s\r\nX-M2M-RI: gone\r\nX-M2M-RVI: 3\r\n\r\n" % w.ae.origin).encode()
+                          + (b'{"m2m:cnt":{"lbl":[1]}}' if text[0] == "P" else b""))
+                das.asked()
+    finally:
+        held.set()
+    das.answer = NOTHING
+    wait_until(lambda: w.ae.retrieve(w.cnt).rsc == 2000)
 
 
 # --- the story

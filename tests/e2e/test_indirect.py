@@ -8,7 +8,7 @@ import json
 import pytest
 from jwcrypto import jwe, jwk
 
-from harness import rule, unique
+from harness import rule, stamp, unique
 from harness.das import NOTHING, SETTINGS, Das, Reply, World, dres, granted
 from harness.tokens import Issuer, permit, write_issuers
 
@@ -191,6 +191,26 @@ def test_asri_with_success(new_server, das):
         assert v.ae.update(v.cnt, 3, {"lbl": ["x"]}).expect(2004).headers.get("x-m2m-asri") == ("true" if on == "true" else None)
 
 
+def test_claims_in_question(world, das):
+    """AUTHZ-185: Role-IDs the request brings, believed or not"""
+    das.answer = NOTHING
+    world.ae.retrieve(world.cnt, query={"rids": ["a@x.example", "b@x.example"]}).expect(4103)
+    assert das.asked().dreq["orid"] == ["a@x.example", "b@x.example"]
+
+
+def test_grant_to_a_role(new_server, das, tmp_path):
+    """AUTHZ-194: a dynamic policy is a policy: the roles that were verified for the request count in it"""
+    path = write_issuers(tmp_path / "issuers.json", {"id": "Cauthority", "domains": ["hospital.example"], "roles": True})
+    s = new_server(dict(SETTINGS, **{"authz.issuers": path, "access.create_all": "true", "roles.allowed": "C*=*"}))
+    w, authority = World(s, das), s.register("Cauthority")
+    authority.create(s.base, 31, {"rlid": "nurse@hospital.example", "tkis": "Cauthority", "tkhd": w.ae.origin, "tknb": stamp(-60),
+                                  "tkna": stamp(3600)}).expect(2001)
+    das.answer = granted([rule("nurse@hospital.example", 2)])
+    w.ae.retrieve(w.cnt, query={"rids": ["nurse@hospital.example"]}).expect(2000)
+    das.answer = NOTHING
+    w.ae.retrieve(w.cnt).expect(4103)
+
+
 # --- indirect
 
 
@@ -217,6 +237,23 @@ def test_where_to_ask(new_server, das):
     bare = w.owner.container()
     assert set(w.ae.retrieve(bare, query={"tqi": True}).expect(4103).content) == {"m2m:dbg"}
     das.not_asked()
+
+
+def test_indicator_in_all_operations(new_server, das):
+    """AUTHZ-021, AUTHZ-197, CORE-286"""
+    w = World(new_server(dict(SETTINGS, **{"dynamic.direct": "false", "access.registree": "retrieve, notify, discovery"})), das)
+    w.owner.update(w.owner.at, 2, {"daci": [w.dac]}).expect(2004)
+    q = {"tqi": True}
+    note = {"m2m:sgn": {"sur": "x"}}
+    for n, r in enumerate((w.ae.create(w.cnt, 3, {}, query=q), w.ae.retrieve(w.cnt, q), w.ae.update(w.cnt, 3, {"lbl": ["x"]}, query=q),
+                           w.ae.delete(w.cnt, query=q), w.ae.notify(w.owner.at, note, query=q))):
+        assert tqf(r)["dasi"][0]["dreq"]["op"] == n + 1
+    mine = w.ae.container()
+    w.ae.create(mine, 3, {}, query=q).expect(2001)
+    w.ae.retrieve(mine, q).expect(2000)
+    w.ae.update(mine, 3, {"lbl": ["x"]}, query=q).expect(2004)
+    w.ae.delete(mine, query=q).expect(2002)
+    w.ae.notify(w.server.base, note, query=q).expect(2000)
 
 
 def test_where_to_ask_after_asking(world, das):
