@@ -9,6 +9,7 @@
 #include "core/image.h"
 #include "core/outbox.h"
 #include "core/pending.h"
+#include "core/rights/grants.h"
 #include "resource/tree_check.h"
 #include "store/store.h"
 
@@ -207,6 +208,14 @@ static enum reeve_rc walk_records(struct walk *w)
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
+static void grant_entry(struct walk *w, struct slice key, struct slice value)
+{
+	const char *why = grant_fault(w->tx, key, value);
+
+	if (why)
+		fault(w, S("dynamic policy"), "%s", why);
+}
+
 static enum reeve_rc walk_all(struct walk *w)
 {
 	enum reeve_rc rc = tree_check_new(w->tx, index_fault, w, &w->indices);
@@ -222,6 +231,8 @@ static enum reeve_rc walk_all(struct walk *w)
 		req_free(w->request);
 	}
 	free(w->request);
+	if (rc == RC_OK)
+		rc = each_entry(w, ST_GRANT, grant_entry);
 	return rc == RC_OK ? each_entry(w, ST_OUTBOX, outbox_entry) : rc;
 }
 
@@ -234,6 +245,8 @@ static void summary(const struct walk *w, const struct store_stat *s)
 			const struct model_res *m = model_by_ty(t);
 			fprintf(w->out, "  %-32s %llu\n", m ? m->name : "unknown", (unsigned long long)w->by_type[t]);
 		}
+	if (s->entries[ST_GRANT])
+		fprintf(w->out, "  dynamic policies                 %llu\n", (unsigned long long)s->entries[ST_GRANT] / 3);
 	if (s->entries[ST_OUTBOX])
 		fprintf(w->out, "  notifications waiting            %llu\n", (unsigned long long)s->entries[ST_OUTBOX]);
 	if (w->f->swept)

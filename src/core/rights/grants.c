@@ -43,7 +43,7 @@ static struct slice policy_key(char room[KEY], uint64_t acp)
 	return slice_of(key_of(room, 'P', acp, 0).p, HALF);
 }
 
-/* The policies entered under (kind, first), from the first one behind *after; how many. */
+/* The policies entered under (kind, first), at most so many. */
 static enum reeve_rc entries(struct st_tx *tx, char kind, uint64_t first, struct res_key *out, size_t most, size_t *n)
 {
 	char room[KEY];
@@ -174,6 +174,40 @@ enum reeve_rc grants_removing(struct exec *x, const struct res *r)
 	if (rc == RC_OK && r->h.ty == TYPE_AE)
 		rc = remove_all(x, 'O', hash_stable(r->creator.p, r->creator.n));
 	return rc;
+}
+
+/* --- checking --- */
+
+/* Do the three entries of this policy, and its record, fit each other? */
+static const char *policy_fault(struct st_tx *tx, struct res_key acp)
+{
+	char room[KEY], where[RES_KEY_LEN];
+	struct slice back, v;
+	struct res r;
+
+	res_key_write(acp, where);
+	if (st_get(tx, ST_GRANT, policy_key(room, acp.n), &back) != RC_OK || back.n != 16)
+		return "the policy does not know which resource it was granted for";
+	if (st_get(tx, ST_GRANT, key_of(room, 'T', get_u64(back.p), acp.n), &v) != RC_OK || !slice_eq(v, slice_of(where, sizeof(where))))
+		return "the resource it was granted for is not connected with it";
+	if (st_get(tx, ST_GRANT, key_of(room, 'O', get_u64(back.p + 8), acp.n), &v) != RC_OK || !slice_eq(v, slice_of(where, sizeof(where))))
+		return "it is not counted for its Originator";
+	return tree_get(tx, acp, &r) == RC_OK && r.h.ty == TYPE_ACP ? NULL : "there is no such policy";
+}
+
+const char *grant_fault(struct st_tx *tx, struct slice key, struct slice value)
+{
+	char room[KEY];
+	struct slice v;
+
+	if (key.n == HALF && key.p[0] == 'P' && value.n == 16) {
+		if (st_get(tx, ST_GRANT, key_of(room, 'T', get_u64(value.p), get_u64(key.p + 1)), &v) != RC_OK || v.n != RES_KEY_LEN)
+			return "the resource it was granted for is not connected with it";
+		return policy_fault(tx, res_key_read(v.p));
+	}
+	if (key.n != KEY || (key.p[0] != 'T' && key.p[0] != 'O') || value.n != RES_KEY_LEN)
+		return "is no entry of this program";
+	return res_key_read(value.p).n == get_u64(key.p + HALF) ? policy_fault(tx, res_key_read(value.p)) : "is no entry of this program";
 }
 
 /* --- making --- */

@@ -29,4 +29,7 @@ REEVE_MUST_CHECK enum reeve_rc grant_make(struct exec *x, const struct grant *g,
 /* Writer: r is about to go, and so does what hangs on it. */
 REEVE_MUST_CHECK enum reeve_rc grants_removing(struct exec *x, const struct res *r);
 
+/* What is wrong with an entry of ST_GRANT; NULL when nothing is (`reeve check store`). */
+const char *grant_fault(struct st_tx *tx, struct slice key, struct slice value);
+
 #endif
