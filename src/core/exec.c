@@ -187,14 +187,15 @@ static unsigned acop_of(enum op op)
 }
 
 /* Refusals that the type's row of the model states for the operation (TS-0004 7.4.x). */
-static enum reeve_rc refused_by_type(struct req *r, const struct target *t)
+static enum reeve_rc refused_by_type(struct exec *x, struct req *r, const struct target *t)
 {
 	const struct model_res *m = r->op == OP_CREATE ? model_by_ty(r->ty) : res_model(&t->res);
 
 	if (m && r->op <= OP_DELETE && m->refuse[r->op])
 		return req_refuse(r, m->refuse[r->op], "%s: this operation is not allowed", m->name);
-	if (r->op == OP_NOTIFY && t->res.h.ty == 9) /* those of members here do not come as requests; no other CSE hosts any */
-		return req_refuse(r, 4103, "notifications for a group come from the CSEs that host its members");
+	if (r->op == OP_NOTIFY && t->res.h.ty == 9) /* those of members here do not come as requests */
+		return group_hosted_by(x, r, &t->res) ? RC_OK
+						      : req_refuse(r, 4103, "notifications for a group come from the CSEs of its members");
 	if (r->op == OP_NOTIFY && t->res.h.ty != 2 && t->res.h.ty != 5 && t->res.h.ty != 23)
 		return req_refuse(r, 4005, "%s cannot be notified", m ? m->name : "the resource");
 	return RC_OK;
@@ -215,21 +216,30 @@ static enum reeve_rc authorize(struct exec *x, struct req *r, const struct res *
 	return exec_authorize_self(x, r, target);
 }
 
+/* Create of a type that has an admission of its own instead of an access decision. */
+static const struct type_hooks *registration_of(const struct req *r)
+{
+	const struct type_hooks *born = r->op == OP_CREATE ? type_hooks((int32_t)r->ty) : NULL;
+	return born && born->admit ? born : NULL;
+}
+
 static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 {
-	const struct type_hooks *hooks = type_hooks(t->res.h.ty), *born = r->op == OP_CREATE ? type_hooks((int32_t)r->ty) : NULL;
+	const struct type_hooks *hooks = type_hooks(t->res.h.ty), *born = registration_of(r);
 	enum reeve_rc rc;
 
 	if (t->virt)
 		return virtual_request(x, r, t);
-	if ((rc = refused_by_type(r, t)) != RC_OK)
+	if ((rc = refused_by_type(x, r, t)) != RC_OK)
 		return rc;
 	if (r->op == OP_RETRIEVE && (r->fc.fu == 1))
 		return (rc = rights_prepare(x, r)) != RC_OK ? rc : children_discover(x, r, &t->res);
 	if (r->op == OP_RETRIEVE && r->fc.fu == 3)
 		return ipe_discover(x, r, &t->res);
-	if (born && born->admit)
+	if (born)
 		return (rc = born->admit(x, r, &t->res)) != RC_OK ? rc : op_create(x, r, t);
+	if (r->op == OP_NOTIFY && t->res.h.ty == 9)
+		return RC_AGAIN; /* who hosts a member needs no other right */
 	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)
 		return rc;
 	if ((rc = authorize(x, r, &t->res)) != RC_OK)
@@ -261,9 +271,9 @@ enum reeve_rc exec_judge(struct exec *x, struct req *r)
 		return rc;
 	if (t.virt == VIRT_LATEST || t.virt == VIRT_OLDEST)
 		return exec_authorize(x, r, &t.res, acop_of(r->op), 0);
-	if (t.virt || (r->op == OP_CREATE && r->ty == 2) || (r->op == OP_RETRIEVE && (r->fc.fu == 1 || r->fc.fu == 3)))
+	if (t.virt || registration_of(r) || (r->op == OP_RETRIEVE && (r->fc.fu == 1 || r->fc.fu == 3)))
 		return RC_OK;
-	if ((rc = refused_by_type(r, &t)) != RC_OK)
+	if ((rc = refused_by_type(x, r, &t)) != RC_OK)
 		return rc;
 	return authorize(x, r, &t.res);
 }

@@ -51,6 +51,9 @@ struct group_member {
 /* What id leads to. Memory from a; ident.p == NULL when that is out. */
 void group_member_find(struct exec *x, struct arena *a, struct slice id, struct group_member *m);
 
+/* Is the Originator of r a CSE that hosts a member of the group? */
+bool group_hosted_by(struct exec *x, struct req *r, const struct res *group);
+
 /* A set of identities. */
 struct ident_set { struct slice *slot; size_t cap; };
 bool ident_set_init(struct ident_set *s, struct arena *a, size_t n);

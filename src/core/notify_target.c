@@ -9,7 +9,7 @@
 #include "core/outbound.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_POLICY_REF = 25, TYPE_POLICY = 26, TYPE_RULES = 27 };
+enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_POLICY_REF = 25, TYPE_POLICY = 26, TYPE_RULES = 27, TYPE_GROUP = 9 };
 
 /* --- who --- */
 
@@ -138,8 +138,8 @@ void notify_retarget(struct core *c, struct req *r, const struct target *t)
 	else if (!j || json_parse(&r->arena, r->pc, &c->cfg->limits.json, j, &why) != RC_OK || json_kind(j, 0) != J_OBJECT ||
 		 j->tok[0].count != 1)
 		req_refuse(r, 4000, "the content of a Notify is an object with one member");
-	else if (t->res.h.ty != TYPE_AE && t->res.h.ty != TYPE_CSEBASE)
-		req_refuse(r, 4005, "only an AE or CSEBase can be notified");
+	else if (t->res.h.ty != TYPE_AE && t->res.h.ty != TYPE_CSEBASE && t->res.h.ty != TYPE_GROUP)
+		req_refuse(r, 4005, "only an AE, a group or CSEBase can be notified");
 	if (r->rsc)
 		core_resume(c, r);
 	else if (t->res.h.ty == TYPE_CSEBASE)

@@ -2,6 +2,9 @@
 """Groups and policies that name what is at other CSEs."""
 
 
+import json
+import threading
+
 import pytest
 
 from harness import Entity, PeerCSE, Server, free_port, reply, unique, wait_until
@@ -99,6 +102,27 @@ def test_nonblocking(node, peer):
     wait_until(lambda: ae.retrieve(at)["rs"] == 1)
     assert {a["fr"]: a["rsc"] for a in ae.retrieve(at)["ors"]["pc"]["m2m:agr"]["m2m:rsp"]} == {here: 2004, far: 2004}
     assert ae.retrieve(here)["lbl"] == ["y"]
+
+
+def test_notifications_through_a_group(node, peer, receiver):
+    """CORE-225 with a member elsewhere: its CSE notifies the group, which gathers; AUTHZ-130: nobody else may."""
+    ae = node.register()
+    g = group(ae, [peer.csi + "/base/c"], nar={"num": 2})
+    peer.answer = lambda m: reply(2001, b'{"m2m:sub":{"ri":"9"}}', 201)
+    got = answers(ae.create(g + "/fopt", 23, {"nu": [receiver.url], "nfu": receiver.url, "enc": {"net": [3]}}))
+    assert got[peer.csi + "/base/c"]["rsc"] == 2001
+    sub = json.loads(peer.next().body)["m2m:sub"]
+    assert sub["nu"] == [sub["gpi"]] and sub["gpi"].startswith("/in1/") and sub["nfu"] == receiver.url
+    sgn = {"m2m:sgn": {"sur": peer.csi + "/base/c/s", "nfu": receiver.url, "nev": {"net": 3}}}
+    for who in ("/stranger", peer.csi + "/C1", peer.csi + "x"):
+        Entity(node.client, who).notify(sub["gpi"], sgn).expect(4103)
+    ae.notify(sub["gpi"], sgn).expect(4103)
+    out = []
+    t = threading.Thread(target=lambda: out.append(Entity(node.client, peer.csi).notify(sub["gpi"], sgn)))
+    t.start()
+    Entity(node.client, peer.csi).notify(sub["gpi"], sgn).expect(2000)
+    t.join()
+    assert out[0].rsc == 2000 and len(receiver.get().content["m2m:agn"]["m2m:sgn"]) == 2
 
 
 def test_circle_of_groups(node):

@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/draft.h"
 #include "core/fanout.h"
+#include "core/work.h"
 #include "core/writer.h"
 
 enum { MT_MIXED = 0, MT_OLDEST = 20001, MT_LATEST = 20002, MT_MASHUP_RESULT = 20003, NO_TYPE = -1 };
@@ -40,6 +41,20 @@ void group_member_find(struct exec *x, struct arena *a, struct slice id, struct 
 	if (!b.failed)
 		m->ident = arena_dup(a, buf_view(&b));
 	buf_free(&b);
+}
+
+bool group_hosted_by(struct exec *x, struct req *r, const struct res *group)
+{
+	struct slice raw = res_member(group, S("mid")), why, local, cse;
+	struct json j;
+	bool yes = false;
+
+	if (!raw.p || !r->work->who.n || json_parse(&r->arena, raw, &json_default_limits, &j, &why) != RC_OK)
+		return false;
+	for (uint32_t i = 1; !yes && i < j.tok[0].next; i = j.tok[i].next)
+		yes = ident_route(&r->arena, &x->core->home, json_string(&r->arena, &j, i), &local, &cse) == WHERE_TRANSIT &&
+		      slice_eq(cse, r->work->who);
+	return yes;
 }
 
 bool ident_set_init(struct ident_set *s, struct arena *a, size_t n)
