@@ -7,6 +7,7 @@
 #include "core/points_int.h"
 
 #include "base/hash.h"
+#include "core/audited.h"
 #include "core/own.h"
 #include "core/rights/information.h"
 #include "core/types.h"
@@ -22,12 +23,23 @@ struct decider {
 	int dec, sus;            /* sus SUS_NONE: not known yet */
 };
 
+/* A decision that somebody else acts upon. */
+static void remember(struct decider *k)
+{
+	if (k->sus != SUS_OK)
+		return;
+	audited(k->x, &(struct audit_what){ .kind = k->dec == DECISION_PERMIT ? AUDIT_PERMITTED : AUDIT_DENIED, .action = acop_name(k->facts.op),
+					    .who = k->who.id, .target = k->rules.address, .ground = S("decision for another CSE"),
+					    .detail = k->r->work->who, .ip = k->d.ip_known ? k->d.ip : NULL });
+}
+
 static enum reeve_rc give(struct decider *k)
 {
 	struct req *r = k->r;
 	struct slice members = k->sus == SUS_OK ? arena_printf(&r->arena, "\"dec\":%d,\"sus\":%d", k->dec, k->sus)
 						: arena_printf(&r->arena, "\"sus\":%d", k->sus);
 
+	remember(k);
 	return members.p ? point_answer(r, POINT_PDP, members) : RC_NOMEM;
 }
 

@@ -2,6 +2,7 @@
 """Authorization points of this CSE: what their resources are, what may be asked, what is answered, and what is left (catalogue 7, 9.10)."""
 
 import concurrent.futures
+import json
 
 import pytest
 
@@ -106,6 +107,23 @@ def test_decisions_about_own_resources(points):
     # a policy is decided by its selfPrivileges
     assert asks(s, b, a.at + "/" + a.retrieve(pol)["rn"], a.origin, 3) == (PERMIT, OK)
     assert asks(s, b, a.at + "/" + a.retrieve(pol)["rn"], b.origin, 2) == (DENY, OK)
+
+
+def test_what_was_decided_for_others_is_on_record(points):
+    """Each decision is in the audit log: about whom, for whom, and how"""
+    s = points
+    a, b = s.register(), s.register()
+    cnt = a.container()
+    asks(s, b, cnt, a.origin, 4)
+    asks(s, b, cnt, b.origin, 2, oip={"ip4": "192.0.2.7"})
+    asks(s, b, "/elsewhere/x", b.origin)
+    lines = [json.loads(x) for x in (s.folder / "data" / "audit.log").read_text().splitlines()]
+    lines = [x for x in lines if x.get("ground") == "decision for another CSE"]
+    to = s.cse_id + "/" + cnt
+    assert [(x["event"], x["action"], x["who"], x["target"], x["detail"]) for x in lines] == [
+        ("permitted", "delete", absolute(s, a.origin), to, absolute(s, b.origin)),
+        ("denied", "retrieve", absolute(s, b.origin), to, absolute(s, b.origin))]
+    assert lines[1]["address"] == "192.0.2.7"
 
 
 def test_nothing_applies(points):
