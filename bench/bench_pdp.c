@@ -97,6 +97,35 @@ static double measure(const struct policy *const *p, size_t n, const struct fact
 	return median;
 }
 
+/* Ten verified roles and the rules of five tokens: a policy that names another role, then one rule of each token; the last permits. */
+static double roles_and_tokens(struct facts f, int samples)
+{
+	static const char *const role[] = { "r0@a.example", "r1@a.example", "r2@a.example", "r3@a.example", "r4@a.example",
+					    "r5@a.example", "r6@a.example", "r7@a.example", "r8@a.example", "r9@a.example" };
+	const struct policy_options o = { .home = &home };
+	const struct policy *p[6];
+	struct slice roles[10];
+	char text[256];
+	double ns;
+
+	for (int i = 0; i < 10; i++)
+		roles[i] = slice_str(role[i]);
+	f.roles = roles;
+	f.n_roles = 10;
+	for (int i = 0; i < 6; i++) {
+		struct policy *one;
+		snprintf(text, sizeof(text), "{\"acr\":[{\"acor\":[\"%s\",\"Cother%d\"],\"acop\":63}]}",
+			 i == 5 ? "r9@a.example" : "r10@a.example", i);
+		if (policy_compile(&o, S("token"), slice_str(text), S(""), NULL, NULL, &one))
+			exit(1);
+		p[i] = one;
+	}
+	ns = measure(p, 6, &f, true, samples);
+	for (int i = 0; i < 6; i++)
+		policy_free((struct policy *)p[i]);
+	return ns;
+}
+
 int main(int argc, char **argv)
 {
 	int samples = argc > 1 ? (int)strtol(argv[1], NULL, 10) : SAMPLES;
@@ -125,10 +154,10 @@ int main(int argc, char **argv)
 	with_roles.roles = names;
 	with_roles.n_roles = ROLES;
 	printf("{\"pdp_deny_10x10_ns\":%.0f,\"pdp_permit_last_10x10_ns\":%.0f,\"pdp_deny_1x10_ns\":%.0f,"
-	       "\"pdp_deny_10_roles_ns\":%.0f,\"pdp_permit_last_10_roles_ns\":%.0f}\n",
+	       "\"pdp_deny_10_roles_ns\":%.0f,\"pdp_permit_last_10_roles_ns\":%.0f,\"pdp_10_roles_5_tokens_ns\":%.0f}\n",
 	       measure(deny, POLICIES, &f, false, samples), measure(permit, POLICIES, &f, true, samples),
 	       measure(deny, 1, &f, false, samples), measure(no_role, POLICIES, &with_roles, false, samples),
-	       measure(role, POLICIES, &with_roles, true, samples));
+	       measure(role, POLICIES, &with_roles, true, samples), roles_and_tokens(f, samples));
 	for (int i = 0; i < POLICIES; i++) {
 		policy_free((struct policy *)deny[i]);
 		policy_free((struct policy *)permit[i]);

@@ -160,9 +160,9 @@ wrk.headers["Content-Type"] = "application/json;ty=%(ty)d"
 """
 
 
-def wrk(port, path, seconds, body=None, ty=4, connections=CONNECTIONS):
+def wrk(port, path, seconds, body=None, ty=4, connections=CONNECTIONS, headers=()):
     args = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % max(1, round(seconds))]
-    for h in HEADERS:
+    for h in HEADERS + list(headers):
         args += ["-H", h]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
         if body is not None:
@@ -265,6 +265,35 @@ class Bench:
         cases = json.loads(out)
         ns = max(v for v in cases.values() if isinstance(v, (int, float)))
         self.report("decision", ns / 1000, " us", "< 1 us", ns < 1000, cases=cases)
+
+    def token(self):
+        """A request that a cached token permits, beside the same request permitted by a policy; a new token beside its bare signature."""
+        if self.wanted("token_cached"):
+            s, rounds, holder = self.args.seconds, self.args.rounds, "//reeve.local/reeve/Cbench"
+            key = [str(self.build / "reeve"), "key", "--keys.file", str(self.tmp / "keys")]
+            subprocess.run(key + ["generate", "--alg", "ES256", "--kid", "das"], check=True, stdout=subprocess.DEVNULL)
+            issuers = self.tmp / "issuers.json"
+            issuers.write_text(json.dumps({"issuers": [{"id": "//reeve.local/Sdas", "domains": ["das.example"],
+                                                        "keys": [{"kid": "das", "sealed": "das"}]}]}))
+            c = self.cse("token", authz__issuers=issuers, keys__file=self.tmp / "keys")
+            c.start()
+            c.furnish()
+            nobody = {"acr": [{"acor": ["Cother"], "acop": 63}]}
+            for path, ty, body in (("/cse/bench", 1, {"m2m:acp": {"rn": "none", "pv": nobody, "pvs": nobody}}),
+                                   ("/cse/bench", 3, {"m2m:cnt": {"rn": "kept", "acpi": ["cse/bench/none"]}})):
+                assert c.call("POST", path, ty, body)[0] == 201
+            token = subprocess.run([str(self.build / "reeve"), "token", "issue", "--holder", holder, "--issuer", "//reeve.local/Sdas", "--id",
+                                    "@das.example", "--sign", "das", "--permit", "cse/bench/kept=retrieve", "--keys.file", str(self.tmp / "keys")],
+                                   check=True, capture_output=True, text=True).stdout.strip()
+            r, plain, ours = paired(rounds, lambda: wrk(c.port, "/cse/bench/data", s),
+                                    lambda: wrk(c.port, "/cse/bench/kept", s, headers=["Authorization: " + token]))
+            c.stop()
+            self.report("token_cached", r, " times the request without", "<= 1.3", r <= 1.3, rate=ours, yardstick=plain)
+        if self.wanted("token_new"):
+            out = subprocess.run([str(self.build / "bench_token")], capture_output=True, text=True, check=True).stdout
+            for name, case in json.loads(out).items():
+                self.report("token_new_" + name, case["ratio"], " times the bare signature", "<= 2", case["ratio"] <= 2, ns=case["ours"],
+                            yardstick=case["bare"])
 
     def jose(self):
         """A token taken apart through key handles, beside the bare primitives of OpenSSL on the same bytes."""
@@ -408,6 +437,8 @@ class Bench:
                 self.decision()
             if self.wanted("jose_hs256", "jose_es256", "jose_dir_a128gcm"):
                 self.jose()
+            if self.wanted("token_cached", "token_new"):
+                self.token()
             if self.wanted("start", "discovery_label", "discovery_type", "create_many", "memory_many"):
                 self.many()
             if self.wanted("delete_subtree", "delete_disturbance", "shrink_disturbance"):
@@ -429,7 +460,7 @@ def main():
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
     args = ap.parse_args()
-    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_token", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()
 
 

@@ -70,7 +70,8 @@ static bool take(void *ctx, int argc, char **argv, int *i)
 	const char *flag = argv[*i], *value = *i + 1 < argc ? argv[*i + 1] : NULL;
 	const struct { const char *flag, **to; } texts[] = {
 		{ "--holder", &q->holder }, { "--issuer", &q->issuer }, { "--id", &q->id }, { "--name", &q->name },
-		{ "--extension", &q->extension }, { "--sign", &q->sign }, { "--encrypt", &q->encrypt }, { "--permissions", &q->permissions },
+		{ "--extension", &q->extension }, { "--sign", &q->sign }, { "--encrypt", &q->encrypt },
+		{ "--permissions", &q->permissions },
 		{ "--from", &q->from }, { "--until", &q->until }, { "--lifetime", &q->lifetime }, { "--at", &q->at },
 	};
 
@@ -172,8 +173,8 @@ static bool put_permit(struct token_asked *q, struct buf *b, struct slice permit
 	unsigned ops;
 
 	if (!resource.n || !permit.p || !operations(permit, &ops)) {
-		token_refused(q, "--permit: expected RESOURCE=OPERATIONS, operations of create, retrieve, update, delete, notify, discovery "
-			      "with commas between, or all");
+		token_refused(q, "--permit: expected RESOURCE=OPERATIONS, of create, retrieve, update, delete, notify, discovery with "
+			      "commas between, or all");
 		return false;
 	}
 	buf_lit(b, "{\"ris\":[");
