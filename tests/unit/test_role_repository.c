@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What role repositories say: asked once for all who wait, kept within bounds, read by every thread while the hub changes it (the
+/* The index of roles, and what role repositories say: asked once for all who wait, kept within bounds, read by every thread while the hub changes it (the
  * ThreadSanitizer step runs this). What a claim is worth is tested end to end (tests/e2e/test_roles.py). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -201,6 +201,54 @@ static void ends_meanwhile(void **state)
 	end(q, false);
 }
 
+/* --- the index of the roles that are here --- */
+
+static uint64_t entries(struct cse *t)
+{
+	struct st_tx *tx;
+	uint64_t n;
+
+	assert_int_equal(st_reader_new(t->core->store, &tx), RC_OK);
+	assert_int_equal(st_renew(tx), RC_OK);
+	n = st_entries(tx, ST_ROLE);
+	st_release(tx);
+	st_reader_free(tx);
+	return n;
+}
+
+static void make_role(struct cse *t, const char *parent, const char *name, const char *more)
+{
+	char pc[512];
+
+	snprintf(pc, sizeof(pc), "{\"m2m:rol\":{\"rn\":\"%s\",\"rlid\":\"a@b.example\",\"tkis\":\"CAdmin\",\"tkhd\":\"C\\u0031\","
+		 "\"tknb\":\"20200101T000000\",\"tkna\":\"20990101T000000\"%s}}", name, more);
+	must(call(t, OP_CREATE, "CAdmin", parent, 31, pc), 2001);
+}
+
+/* Entries go with their resource: by Delete, by its expiry, and with what it hangs below. */
+static void index_follows(void **state)
+{
+	char soon[TEXT_TIMESTAMP_MAX + 1] = "", more[64];
+	struct cse *t = *state;
+
+	make_role(t, "cse", "r1", "");
+	assert_int_equal(entries(t), 1);
+	must(call(t, OP_UPDATE, "CAdmin", "cse/r1", 0, "{\"m2m:rol\":{\"lbl\":[\"x\"]}}"), 2004);
+	assert_int_equal(entries(t), 1);
+	must(call(t, OP_DELETE, "CAdmin", "cse/r1", 0, NULL), 2002);
+	assert_int_equal(entries(t), 0);
+	text_timestamp_write(clock_wall() + USEC_S, soon);
+	snprintf(more, sizeof(more), ",\"et\":\"%s\"", soon);
+	make_role(t, "cse", "r2", more);
+	must(call(t, OP_CREATE, "CAdmin", "cse", 37, "{\"m2m:auif\":{\"rn\":\"all\"}}"), 2001);
+	make_role(t, "cse/all", "r3", "");
+	make_role(t, "cse/all", "r4", "");
+	must(call(t, OP_DELETE, "CAdmin", "cse/all", 0, NULL), 2002);
+	for (int i = 0; entries(t) && i < WAIT_S * 100; i++) /* expiry and sweep are background work */
+		usleep(10000);
+	assert_int_equal(entries(t), 0);
+}
+
 struct reader { pthread_t thread; struct cse *t; unsigned first; size_t found; };
 static _Atomic bool stop_reading;
 
@@ -247,6 +295,7 @@ int main(void)
 		cse_test(bounded),
 		cse_test(ends_meanwhile),
 		cse_test(many_threads),
+		cse_test(index_follows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
