@@ -54,6 +54,7 @@ static void forget(struct awaiting *w)
 	alarm_clear(&n->alarms, &w->alarm);
 	hub_waited(w->r);
 	w->r->work->awaited = true;
+	memset(w->r->work->rights.waited, UINT8_MAX, sizeof(w->r->work->rights.waited)); /* permitted before: nothing is fetched again */
 }
 
 static void reader_gone(struct core *c, struct req *r, void *owner)

@@ -93,7 +93,7 @@ def authorization(*tokens):
 
 def test_indirect(world):
     """4103 tells where to ask; the Originator asks the DAS for himself, repeats with the token, and then with the short name it got
-    (AUTHZ-178, 179, 197 to 200)."""
+    (AUTHZ-178, AUTHZ-179, AUTHZ-197 to AUTHZ-199: the code is 4103; AUTHZ-200)."""
     room, phone = world.container("room"), world.gw.register("Cphone")
     refused = phone.retrieve(room, query={"tqi": "true"})
     assert refused.rsc == 4103 and set(refused.content) == {"tqf"}
