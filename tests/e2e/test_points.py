@@ -109,6 +109,17 @@ def test_decisions_about_own_resources(points):
     assert asks(s, b, a.at + "/" + a.retrieve(pol)["rn"], b.origin, 2) == (DENY, OK)
 
 
+def test_a_stem_belongs_to_who_says_it(new_server):
+    """AUTHZ-068: "Cone" in a question of another CSE is its own AE, not one of the same name here"""
+    s = make_points(new_server, {"http.open": "true"})
+    a, there = s.register("Cone"), s.entity("/gw9")
+    _, pol = a.policy([rule("Cone", RETRIEVE), rule("/gw9/Cone", UPDATE)])
+    cnt = a.container(acpi=[pol])
+    assert asks(s, a, cnt, "Cone") == (PERMIT, OK) and asks(s, a, cnt, "Cone", 3) == (DENY, OK)
+    assert asks(s, there, cnt, "Cone") == (DENY, OK) and asks(s, there, cnt, "Cone", 3) == (PERMIT, OK)
+    assert asks(s, there, cnt, absolute(s, "Cone")) == (PERMIT, OK)
+
+
 def test_what_was_decided_for_others_is_on_record(points):
     """Each decision is in the audit log: about whom, for whom, and how"""
     s = points
