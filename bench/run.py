@@ -275,7 +275,7 @@ class Bench:
             issuers = self.tmp / "issuers.json"
             issuers.write_text(json.dumps({"issuers": [{"id": "//reeve.local/Sdas", "domains": ["das.example"],
                                                         "keys": [{"kid": "das", "sealed": "das"}]}]}))
-            c = self.cse("token", authz__issuers=issuers, keys__file=self.tmp / "keys")
+            c = self.cse("token", authz__issuers=issuers, keys__file=self.tmp / "keys", audit__events="none")
             c.start()
             c.furnish()
             nobody = {"acr": [{"acor": ["Cother"], "acop": 63}]}

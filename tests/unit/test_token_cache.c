@@ -114,6 +114,21 @@ static void bounds(void **state)
 	token_cache_free(c);
 }
 
+/* AUTHZ-178: told with the first answer, and again after a minute */
+static void told(void **state)
+{
+	struct token_cache *c = token_cache_new(100, 1 << 20);
+	const struct token_entry *e;
+
+	(void)state;
+	put(c, 0, false);
+	e = token_cache_by_hash(c, w.hash[0], now);
+	assert_true(token_entry_tell(e, now) && !token_entry_tell(e, now) && !token_entry_tell(e, now + 59 * USEC_S));
+	assert_true(token_entry_tell(e, now + 60 * USEC_S) && !token_entry_tell(e, now + 61 * USEC_S));
+	token_entry_put(c, e);
+	token_cache_free(c);
+}
+
 /* A reference outlives the entry; what was verified before a clearing does not come in after it; holders and Token-IDs are forgotten */
 static void forgotten(void **state)
 {
@@ -212,7 +227,7 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(found), cmocka_unit_test(bounds), cmocka_unit_test(forgotten), cmocka_unit_test(reheld), cmocka_unit_test(threads),
+		cmocka_unit_test(found), cmocka_unit_test(bounds), cmocka_unit_test(told), cmocka_unit_test(forgotten), cmocka_unit_test(reheld), cmocka_unit_test(threads),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -14,6 +14,7 @@
 #include "base/rand.h"
 
 enum { BUCKETS = 4096, OVERHEAD = 256 };
+static const usec tell_pause = 60 * USEC_S;
 static const usec sweep_pause = USEC_S; /* between two looks for what has expired */
 
 enum chain { BY_HASH, BY_ID, BY_LOCAL, BY_HOLDER, CHAINS };
@@ -21,6 +22,7 @@ enum chain { BY_HASH, BY_ID, BY_LOCAL, BY_HOLDER, CHAINS };
 struct slot {
 	struct token_entry e;
 	_Atomic unsigned refs;   /* the cache's own included */
+	_Atomic usec told;       /* when its Local-Token-ID was told last */
 	bool linked;
 	size_t bytes;
 	uint64_t key[CHAINS];
@@ -266,6 +268,17 @@ size_t token_cache_by_holder(struct token_cache *c, struct slice holder, usec no
 	}
 	pthread_mutex_unlock(&c->lock);
 	return n;
+}
+
+bool token_entry_tell(const struct token_entry *e, usec now)
+{
+	struct slot *s = (struct slot *)e;
+	usec told = atomic_load_explicit(&s->told, memory_order_relaxed);
+
+	if (!e->local_id[0] || (told && now - told < tell_pause && now >= told))
+		return false;
+	atomic_store_explicit(&s->told, now, memory_order_relaxed);
+	return true;
 }
 
 bool token_cache_any_direct(struct token_cache *c) { return atomic_load_explicit(&c->direct, memory_order_relaxed) != 0; }

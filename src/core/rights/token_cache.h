@@ -36,6 +36,9 @@ size_t token_cache_by_holder(struct token_cache *c, struct slice holder, usec no
 /* Are there direct ones at all? Cheap. */
 bool token_cache_any_direct(struct token_cache *c);
 const struct token_entry *token_entry_get(const struct token_entry *e);
+/* Should its Local-Token-ID be told now? With the first answer, and in case that got lost, once a minute: it makes an answer longer, and
+ * an Originator that sends the whole token each time does not look at it. */
+bool token_entry_tell(const struct token_entry *e, usec now);
 void token_entry_put(struct token_cache *c, const struct token_entry *e); /* NULL is legal */
 
 /* How many times the cache was emptied: what was verified before does not belong in it. */

@@ -421,7 +421,7 @@ static void tell_all(struct req *r, const struct tokens_state *s)
 }
 
 /* Assigned Token Identifiers: for tokens that came whole or by Token-ID, so that next time their short name does (AUTHZ-178). */
-static void assign(struct req *r, const struct tokens_state *s)
+static void assign(const struct exec *x, struct req *r, const struct tokens_state *s)
 {
 	struct buf b;
 	size_t n = 0;
@@ -429,11 +429,12 @@ static void assign(struct req *r, const struct tokens_state *s)
 	if (r->ati.n || !(r->n_tkns + r->n_tids))
 		return;
 	buf_init(&b, 65536);
-	buf_lit(&b, "{\"ltia\":[");
 	for (size_t i = 0; i < s->n; i++) {
 		const struct token_entry *e = s->v[i].e;
-		if (!e || s->v[i].fault || s->v[i].kind == NAMED_LOCAL || !e->local_id[0])
+		if (!e || s->v[i].fault || s->v[i].kind == NAMED_LOCAL || !token_entry_tell(e, x->now))
 			continue;
+		if (!n)
+			buf_lit(&b, "{\"ltia\":[");
 		buf_printf(&b, "%s{\"lti\":\"%s\",\"tkid\":", n++ ? "," : "", e->local_id);
 		buf_json(&b, token_claims(e->token)->id);
 		buf_char(&b, '}');
@@ -468,14 +469,14 @@ static enum reeve_rc judge(struct exec *x, struct req *r, const struct rights_qu
 		if (!q->final || (s->relation && relation_pending(r)))
 			return RC_NOTFOUND;
 		tell_all(r, s);
-		assign(r, s);
+		assign(x, r, s);
 		return refuse(r, bad);
 	}
 	if (pending(s))
 		return RC_NOTFOUND;
 	permitted = tokens_permit(x, r, q, s);
-	assign(r, s);
-	if (q->final)
+	assign(x, r, s);
+	if (q->final && !permitted) /* nobody reads the story of what was permitted */
 		tell_all(r, s);
 	return permitted ? RC_OK : RC_NOTFOUND;
 }
