@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import unique
+from harness import unique, wait_until
 from harness.server import binary, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -267,7 +267,7 @@ def test_open_needs_to_be_meant(tmp_path):
 
 def test_open_anywhere_is_loud(new_server):
     s = new_server({"http.open": "true"}, address="0.0.0.0")
-    assert "OPEN TO THE NETWORK" in s.err_path.read_text()
+    wait_until(lambda: "OPEN TO THE NETWORK" in s.err_path.read_text())  # it serves before it says so
 
 
 def test_missing_location_files(tmp_path):
