@@ -63,6 +63,20 @@ def test_token(trusting, das, issuer):
     das.asked()
 
 
+def test_grants_are_audited(trusting, das, issuer):
+    """Who was granted what, for which resource, and by whom."""
+    w = trusting()
+    das.answer = lambda q: gives(issuer, w) if q.dreq["op"] == 2 else w.grants(4)
+    w.ae.retrieve(w.cnt).expect(2000)
+    w.ae.update(w.cnt, 3, {"lbl": ["x"]}).expect(2004)
+    lines = [json.loads(x) for x in (w.server.folder / "data" / "audit.log").read_text().splitlines()]
+    told = {x["action"]: x for x in lines if x["event"] == "consultation"}
+    assert set(told) == {"create", "grant", "token"}
+    for x in (told["grant"], told["token"]):
+        assert x["who"] == w.who and x["detail"] == das.url
+    assert told["grant"]["target"] == w.ri and told["token"]["ground"].endswith("@das.example")
+
+
 def test_token_of_a_change(trusting, das, issuer):
     """AUTHZ-194: Create waits for it as Retrieve does"""
     w = trusting()

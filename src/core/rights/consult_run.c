@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "authz/audit.h"
 #include "authz/seci.h"
 #include "base/hash.h"
 #include "core/outbound.h"
@@ -286,7 +287,8 @@ static bool grant_policy(struct consultation *n, struct arena *a, const struct s
 		tell(n, "granted privileges that have ended already");
 		return false;
 	}
-	n->grant = (struct grant){ .target = n->target, .who = n->who, .until = until, .privileges = arena_dup(&n->arena, d->privileges) };
+	n->grant = (struct grant){ .target = n->target, .who = n->who, .until = until, .das = n->list.das[n->das].address[n->address],
+				   .privileges = arena_dup(&n->arena, d->privileges) };
 	n->job = (struct write_job){ .run = make, .done = made, .home = &n->k->core->loops[0] };
 	if (!n->grant.privileges.p || writer_submit(n->k->core->writer, &n->job) != RC_OK) {
 		tell(n, "granted privileges, but too many changes are waiting (limits.write_queue)");
@@ -294,6 +296,14 @@ static bool grant_policy(struct consultation *n, struct arena *a, const struct s
 	}
 	n->phase = MAKING;
 	return true;
+}
+
+static void audit_token(const struct consultation *n, struct slice id)
+{
+	const struct das *das = &n->list.das[n->das];
+
+	audit_event(n->k->core->audit, &(struct audit_what){ .kind = AUDIT_CONSULTATION, .action = "token", .when = clock_wall(),
+							     .who = n->who, .ground = id, .detail = das->address[n->address] });
 }
 
 static void take_tokens(struct consultation *n, const struct seci_dres *d)
@@ -305,6 +315,7 @@ static void take_tokens(struct consultation *n, const struct seci_dres *d)
 
 		if (consult_take_token(n->k->core, das->address[n->address], n->who, d->tokens[i], n->asri, &n->arena, &what)) {
 			n->granted = true;
+			audit_token(n, what);
 			tell(n, "gave token %.*s", SF(what));
 		} else {
 			tell(n, "gave a token that does not count: %.*s", SF(what));

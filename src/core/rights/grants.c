@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "codec/text.h"
 #include "core/access.h"
+#include "core/audited.h"
 #include "core/rights/rights.h"
 #include "core/work.h"
 
@@ -190,7 +191,8 @@ static const char *policy_fault(struct st_tx *tx, struct res_key acp)
 		return "the policy does not know which resource it was granted for";
 	if (st_get(tx, ST_GRANT, key_of(room, 'T', get_u64(back.p), acp.n), &v) != RC_OK || !slice_eq(v, slice_of(where, sizeof(where))))
 		return "the resource it was granted for is not connected with it";
-	if (st_get(tx, ST_GRANT, key_of(room, 'O', get_u64(back.p + 8), acp.n), &v) != RC_OK || !slice_eq(v, slice_of(where, sizeof(where))))
+	if (st_get(tx, ST_GRANT, key_of(room, 'O', get_u64(back.p + 8), acp.n), &v) != RC_OK ||
+	    !slice_eq(v, slice_of(where, sizeof(where))))
 		return "it is not counted for its Originator";
 	return tree_get(tx, acp, &r) == RC_OK && r.h.ty == TYPE_ACP ? NULL : "there is no such policy";
 }
@@ -322,5 +324,8 @@ enum reeve_rc grant_make(struct exec *x, const struct grant *g, struct arena *a,
 	rc = exec_lookup(x, *ri, &made);
 	if (rc == RC_OK)
 		rc = link_policy(x, g, made.res.key, who);
+	if (rc == RC_OK && tree_get(x->tx, g->target, &target) == RC_OK)
+		audited(x, &(struct audit_what){ .kind = AUDIT_CONSULTATION, .action = "grant", .who = g->who, .target = res_ri(&target),
+						 .ground = *ri, .detail = g->das });
 	return rc == RC_NOTFOUND || rc == RC_INVALID ? RC_UNDO : rc; /* the policy is there, and must not be without its link */
 }

@@ -20,6 +20,7 @@ struct grant {
 	struct slice who;        /* the Originator whose request it was asked for, canonical */
 	struct slice privileges; /* m2m:setOfAcrs, checked (policy_check) */
 	usec until;
+	struct slice das;        /* the address it was granted from */
 };
 
 /* Writer: the policy and its link. *ri from a. RC_NOTFOUND: the target is gone. RC_LIMIT: dynamic.grants or grants_each. RC_INVALID: the
