@@ -79,6 +79,7 @@ void config_defaults(struct config *c)
 			.grants = 100000,
 			.grants_each = 1000,
 		},
+		.profile = { .cache_time = 10 * USEC_S, .refusal_time = 5 * USEC_S, .timeout = 2 * USEC_S },
 		.roles = { .cache = 10000, .cache_time = 60 * USEC_S, .refusal_time = 5 * USEC_S, .timeout = 2 * USEC_S, .fetches = 64 },
 		.expiry_scan = 1 * USEC_S,
 		.nonblocking = true,

@@ -100,6 +100,14 @@ struct config {
 		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
 	} dynamic;
 	const char *das_policy;     /* policy file of the Dynamic Authorization System in this CSE; NULL: there is none */
+	/* the service subscription (core/profile.h) */
+	struct {
+		bool required;              /* without one nobody registers */
+		struct slice at;            /* other than at an IN-CSE: where it is; empty: it is not asked for, or at the registrar */
+		bool open;                  /* when the IN-CSE does not answer, the lists decide alone */
+		usec cache_time, refusal_time; /* how long an answer is kept: with rules; without */
+		usec timeout;               /* of one request to the IN-CSE */
+	} profile;
 	/* claimed Role-IDs */
 	struct {
 		struct config_list allowed; /* "ORIGINATOR=ROLE" patterns: who may use which; empty: any */

@@ -20,6 +20,7 @@
 #include "core/hub.h"
 #include "core/notify.h"
 #include "core/own.h"
+#include "core/profile.h"
 #include "core/registrar.h"
 #include "core/pending.h"
 #include "core/rights/consult.h"
@@ -333,7 +334,7 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 		rc = RC_NOMEM;
 		goto failed;
 	}
-	if ((rc = role_repository_new(c)) != RC_OK)
+	if ((rc = role_repository_new(c)) != RC_OK || (rc = profile_far_new(c)) != RC_OK)
 		goto failed;
 	if ((rc = notifier_new(c, &c->loops[0], &c->notifier)) != RC_OK || (rc = writer_start(c, &c->writer)) != RC_OK)
 		goto failed;
@@ -412,6 +413,7 @@ void core_stop(struct core *c)
 	notifier_free(c->notifier);
 	enquiries_free(c->enquiries);
 	role_repository_free(c);
+	profile_far_free(c);
 	own_end(c);
 	consult_free(c->consult);
 	relations_free(c->relations);

@@ -23,6 +23,8 @@ struct forwards;
 struct registrar;
 struct consult;
 struct relations;
+struct profile_far;
+struct role_repository;
 struct das_server;
 struct core;
 
@@ -91,6 +93,7 @@ struct core {
 	struct forwards *forwards; /* requests under way to other CSEs; hub only */
 	struct registrar *_Atomic registrar; /* registration at the Registrar CSE; NULL: there is none */
 	struct role_repository *role_repository; /* what repositories said of roles; NULL beside a running process */
+	struct profile_far *profile_far; /* what the IN-CSE said of the service subscription; the same */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct trust *trust;      /* keys and issuers; NULL beside a running process */
 	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */

@@ -15,6 +15,7 @@
 #include "core/pending.h"
 #include "core/points.h"
 #include "core/polling.h"
+#include "core/profile.h"
 #include "core/rights/claims.h"
 #include "core/rights/rights.h"
 #include "core/rights/tokens.h"
@@ -383,6 +384,8 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return RC_AGAIN;
 	if (r->op == OP_NOTIFY || (!r->work->pending && (r->op == OP_RETRIEVE || points_asks(x, r))))
 		return exec_request(x, r);
+	if (r->op == OP_CREATE && r->ty == 2 && profile_asks(x, r))
+		return RC_AGAIN;
 	tokens_prepare(x, r);
 	return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 }
@@ -401,6 +404,8 @@ static hub_step on_hub(const struct req *r)
 		return forward;
 	if (r->work->original.p)
 		return announce_fetch;
+	if (r->work->asks_profile)
+		return profile_wait;
 	return rights_waits(r) ? rights_wait : after_hub;
 }
 

@@ -4,7 +4,7 @@
  * everything in the store; a text is its length plus one (0: not given) and its bytes. */
 #include "core/image.h"
 
-enum { IMAGE_VERSION = 1 };
+enum { IMAGE_VERSION = 2 };
 
 struct image {
 	struct buf *out;      /* writing; NULL: reading */
@@ -139,6 +139,8 @@ static void peer(struct image *im, struct peer *p)
 	p->association = number(im, p->association);
 	text(im, &p->cse_id);
 	const_texts(im, &p->ae_ids, &p->n_ae_ids);
+	text(im, &p->credential);
+	text(im, &p->app_id);
 }
 
 static void parameters(struct image *im, struct req *r)
@@ -178,7 +180,7 @@ static void parameters(struct image *im, struct req *r)
 }
 
 /* A new parameter belongs into one of the functions above, and IMAGE_VERSION goes up. */
-_Static_assert(sizeof(struct filter) == 368 && sizeof(struct peer) == 56 && offsetof(struct req, out) == 856, "struct req has changed");
+_Static_assert(sizeof(struct filter) == 368 && sizeof(struct peer) == 88 && offsetof(struct req, out) == 888, "struct req has changed");
 
 void image_write(struct buf *b, const struct req *r)
 {

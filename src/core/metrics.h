@@ -61,6 +61,7 @@
 	X(limit_enquiries, "questions not asked: distributed.waiting")                         \
 	X(role_fetches, "questions to role repositories")                                     \
 	X(limit_role_fetches, "questions to role repositories not asked: roles.fetches")      \
+	X(profile_fetches, "questions to the IN-CSE for the service subscription")           \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(bad_http, "messages that are no HTTP")

@@ -30,6 +30,8 @@ struct peer {
 	bool association;        /* a security association exists; then: */
 	struct slice cse_id;     /* canonical id of the peer CSE, or empty */
 	const struct slice *ae_ids; size_t n_ae_ids; /* canonical AE-IDs the credential stands for */
+	struct slice credential; /* Credential-ID (TS-0003 10.4), or empty */
+	struct slice app_id;     /* App-ID that the certificate of an AE carries beside its AE-ID, or empty */
 };
 
 /* Parameters that were present, for those whose absence means something. */

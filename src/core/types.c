@@ -20,6 +20,7 @@
 	X(dac) \
 	X(group) \
 	X(group_annc) \
+	X(m2m_service_subscription_profile) \
 	X(notification_target_mgmt_policy_ref) \
 	X(notification_target_policy) \
 	X(policy_deletion_rules) \
@@ -30,6 +31,8 @@
 	X(role) \
 	X(schedule) \
 	X(schedule_annc) \
+	X(service_subscribed_app_rule) \
+	X(service_subscribed_node) \
 	X(subscription) \
 	X(token)
 

@@ -57,6 +57,8 @@ struct req_work {
 	struct slice far_group;
 	struct plan *announced;   /* copies to be made at other CSEs (announce.c) */
 	struct announcing *announcing;
+	const struct profile *profile; /* what the IN-CSE said of the service subscription (profile.h) */
+	bool asks_profile;        /* and is to be asked */
 	struct slice original;    /* rcn 7: the address of what is to be fetched */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */

@@ -21,6 +21,8 @@ const struct option_section option_sections[] = {
 	{ "dynamic", "Asking a Dynamic Authorization System (DAS) about requests that the local rules deny. Nothing is asked unless a "
 		     "<dynamicAuthorizationConsultation> resource says so." },
 	{ "das", "Being a Dynamic Authorization System for CSEs that ask: see reeve-das(1)." },
+	{ "profile", "The service subscription (<m2mServiceSubscriptionProfile> at the IN-CSE): which AEs may register, and which "
+		     "roles they may use. See docs/registration.md." },
 	{ "roles", "Role-IDs that requests claim. Who assigns roles, and where else they are kept, is told by the file of issuers." },
 	{ "resources", "How resources and requests live and end." },
 	{ "notify", "How notifications are delivered." },
@@ -152,9 +154,26 @@ const struct option options[] = {
 	{ "das", "policy", OPT_PATH, AT(das_policy), 0, 0,
 	  "Policy file of the DAS in this CSE: who gets which privileges, roles and tokens, for how long. Empty: there is no DAS." },
 
+	{ "profile", "required", OPT_BOOL, AT(profile.required), 0, 0,
+	  "No AE but the administrator registers without a service subscription: an IN-CSE has an <m2mServiceSubscriptionProfile>, other "
+	  "CSEs ask the IN-CSE for theirs. With false, access.allow_ae and the like decide as long as there is none." },
+	{ "profile", "at", OPT_ORIGINATOR, AT(profile.at), 0, 0,
+	  "CSE-ID of the IN-CSE that an MN- or ASN-CSE asks for its service subscription, for instance /in1. Empty: nobody is asked; with "
+	  "profile.required the Registrar CSE is." },
+	{ "profile", "open", OPT_BOOL, AT(profile.open), 0, 0,
+	  "When the IN-CSE does not answer, AEs register as if there were no service subscription, and may use any role. With "
+	  "false they do not register (4128), and their roles do not count." },
+	{ "profile", "cache_time", OPT_SPAN, AT(profile.cache_time), SECONDS(1) / 100, DAY,
+	  "How long the answer of the IN-CSE is used: a rule that was changed there still works so long. At the IN-CSE itself it "
+	  "counts at once." },
+	{ "profile", "refusal_time", OPT_SPAN, AT(profile.refusal_time), SECONDS(1) / 100, DAY,
+	  "How long the IN-CSE is not asked again after it had no subscription for this CSE, or did not answer." },
+	{ "profile", "timeout", OPT_SPAN, AT(profile.timeout), SECONDS(1) / 100, SECONDS(3600),
+	  "How long the IN-CSE may take for one answer." },
+
 	{ "roles", "allowed", OPT_LIST, AT(roles.allowed), 0, 0,
 	  "Which Originator may use which Role-IDs, as ORIGINATOR=ROLE; a * in either stands for any text. Empty: whoever holds "
-	  "a role may use it." },
+	  "a role may use it. An AE that registered under a service subscription uses those of its rules only, besides." },
 	{ "roles", "cache", OPT_UNSIGNED, AT(roles.cache), 1, 10000000,
 	  "How many answers of role repositories are kept, one for each holder and repository." },
 	{ "roles", "cache_time", OPT_SPAN, AT(roles.cache_time), SECONDS(1) / 100, DAY,

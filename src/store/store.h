@@ -25,7 +25,8 @@ enum st_table {
 	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_GRANT,   /* which dynamic policies apply to which resource (core/rights/grants.h) */
 	ST_MAP,     /* Token-ID -> AuthorSign of its holder (das/map.c) */
-	ST_ROLE,    /* hash of Role-ID and holder, key of the <role> -> nothing (core/rights/role_index.h) */
+	ST_ROLE,    /* hash of Role-ID and holder, key of the <role> -> nothing (core/hash_index.h) */
+	ST_NODE,    /* hash of CSE-ID, key of the <serviceSubscribedNode> -> nothing (the same) */
 	ST_TABLES
 };
 

@@ -69,8 +69,8 @@ static size_t roles_of(struct exec *x, struct req *r, const struct enquiry_told 
 		    !listed(r->rids, r->n_rids, role.id) || listed(v, n, role.id))
 			continue;
 		fault = role_fault(&role, is, r->work->who, x->now);
-		if (!fault && !roles_allowed(x->core, r->work->who, role.id))
-			fault = "this Originator may not use it (roles.allowed)";
+		if (!fault)
+			fault = roles_refused(x, r, role.id);
 		tell(r, role.id, t->by, fault);
 		if (!fault)
 			v[n++] = role.id;

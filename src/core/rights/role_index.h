@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* <role> resources by Role-ID and holder, so that what a claimed Role-ID costs does not grow with the number of roles.
- *
- * ST_ROLE: stable hash of Role-ID and canonical holder, key of the resource -> nothing. An entry comes and goes with its resource
- * (hooks of core/types/role.c); whoever finds one compares the resource itself, so a collision of hashes is never seen. */
+/* <role> resources by Role-ID and holder (ST_ROLE, hash_index.h), so that what a claimed Role-ID costs does not grow with the number of
+ * roles. Entries come and go with their resource (hooks of core/types/role.c). */
 #ifndef REEVE_CORE_RIGHTS_ROLE_INDEX_H
 #define REEVE_CORE_RIGHTS_ROLE_INDEX_H
 
-#include "resource/tree.h"
+#include "base/hash.h"
+#include "core/hash_index.h"
 
-REEVE_MUST_CHECK enum reeve_rc role_index_add(struct st_tx *tx, struct slice role, struct slice holder, struct res_key key);
-/* An entry that is not there is no error. */
-REEVE_MUST_CHECK enum reeve_rc role_index_remove(struct st_tx *tx, struct slice role, struct slice holder, struct res_key key);
+static inline uint64_t role_hash(struct slice role, struct slice holder)
+{
+	uint64_t part[2] = { hash_stable(role.p, role.n), hash_stable(holder.p, holder.n) };
+	return hash_stable(part, sizeof(part));
+}
 
-/* Candidates, in the order they were created under a parent. */
-struct role_find {
-	struct st_cursor c;
-	char prefix[8];
-	bool begun;
-};
-REEVE_MUST_CHECK enum reeve_rc role_find(struct st_tx *tx, struct slice role, struct slice holder, struct role_find *f);
-enum reeve_rc role_find_next(struct role_find *f, struct res_key *key); /* RC_NOTFOUND at the end */
-void role_find_end(struct role_find *f);
+REEVE_MUST_CHECK static inline enum reeve_rc role_index_add(struct st_tx *tx, struct slice role, struct slice holder, struct res_key key)
+{
+	return hash_index_add(tx, ST_ROLE, role_hash(role, holder), key);
+}
+
+REEVE_MUST_CHECK static inline enum reeve_rc role_index_remove(struct st_tx *tx, struct slice role, struct slice holder, struct res_key key)
+{
+	return hash_index_remove(tx, ST_ROLE, role_hash(role, holder), key);
+}
+
+REEVE_MUST_CHECK static inline enum reeve_rc role_find(struct st_tx *tx, struct slice role, struct slice holder, struct hash_find *f)
+{
+	return hash_find(tx, ST_ROLE, role_hash(role, holder), f);
+}
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/filter_int.h"
 #include "core/hub.h"
 #include "core/notify_int.h"
+#include "core/profile.h"
 #include "core/rights/role_index.h"
 #include "core/rights/role_repository.h"
 #include "core/trust.h"
@@ -34,7 +35,9 @@ struct state {
 	struct slice *usable; size_t n_usable;
 	struct slice *hoped; size_t n_hoped; /* could come from a repository that was not asked */
 	struct asked ask[REPOSITORIES_MOST]; size_t n_ask;
+	bool ask_profile;        /* which roles the Originator may use */
 	/* on the hub */
+	struct profile_waiting profile;
 	size_t pending;
 	struct alarm alarm;      /* rqet */
 };
@@ -66,8 +69,8 @@ static struct slice below(struct slice id, struct slice above, size_t skip)
 	return is ? slice_skip(id, above.n + skip) : (struct slice){ NULL, 0 };
 }
 
-/* May this Originator use the role at all (AUTHZ-150)? Entries of roles.allowed are "Originator=Role-ID", both patterns. */
-bool roles_allowed(const struct core *c, struct slice who, struct slice id)
+/* Entries of roles.allowed are "Originator=Role-ID", both patterns. */
+static bool configured(const struct core *c, struct slice who, struct slice id)
 {
 	const struct config_list *l = &c->cfg->roles.allowed;
 	struct slice sp_relative = below(who, c->home.sp_id, 0), stem = below(who, c->home.abs, 1);
@@ -81,6 +84,25 @@ bool roles_allowed(const struct core *c, struct slice who, struct slice id)
 			return true;
 	}
 	return l->n == 0;
+}
+
+const char ROLE_UNTOLD[] = "the IN-CSE was not asked which roles this Originator may use";
+
+const char *roles_refused(struct exec *x, struct req *r, struct slice id)
+{
+	enum profile_roles which;
+	struct config_list roles;
+
+	if (!configured(x->core, r->work->who, id))
+		return "this Originator may not use it (roles.allowed)";
+	if (profile_roles(x, r, &which, &roles) != RC_OK)
+		return "the service subscription could not be read";
+	if (which == ROLES_ASK)
+		return ROLE_UNTOLD;
+	for (size_t i = 0; which == ROLES_LISTED && i < roles.n; i++)
+		if (slice_eq(roles.v[i], id))
+			return NULL;
+	return which == ROLES_ANY ? NULL : "this Originator may not use it (allowedRole-IDs of the service subscription)";
 }
 
 static bool trusted_creator(const struct exec *x, struct arena *a, const struct res *res, const struct role *role)
@@ -115,13 +137,13 @@ static const char *local_fault(struct exec *x, struct arena *a, const struct iss
 
 static bool usable_here(struct exec *x, struct req *r, const struct issuers *is, struct slice id, const char **why, struct slice *where)
 {
-	struct role_find f;
+	struct hash_find f;
 	struct res_key key;
 	bool found = false;
 
 	if (role_find(x->tx, id, r->work->who, &f) != RC_OK)
 		return false;
-	for (int n = 0; !found && n < LOOKS_MOST && role_find_next(&f, &key) == RC_OK; n++) {
+	for (int n = 0; !found && n < LOOKS_MOST && hash_find_next(&f, &key) == RC_OK; n++) {
 		struct slice at;
 		const char *fault = local_fault(x, &r->arena, is, key, r->work->who, id, &at);
 
@@ -131,7 +153,7 @@ static bool usable_here(struct exec *x, struct req *r, const struct issuers *is,
 		*where = at;
 		found = !fault;
 	}
-	role_find_end(&f);
+	hash_find_end(&f);
 	return found;
 }
 
@@ -180,14 +202,17 @@ static void judge_claim(struct exec *x, struct state *s, const struct issuers *i
 	const char *why = "no <role> says that this Originator has it";
 	struct slice where = { NULL, 0 };
 	struct req *r = s->r;
+	const char *refused = r->work->who.n ? roles_refused(x, r, id) : "the Originator has no name yet";
 	bool hope = false, usable = false;
 
-	if (!r->work->who.n)
-		why = "the Originator has no name yet";
-	else if (!roles_allowed(x->core, r->work->who, id))
-		why = "this Originator may not use it (roles.allowed)";
-	else
+	if (!refused || refused == ROLE_UNTOLD)
 		usable = usable_here(x, r, is, id, &why, &where) || usable_there(x, s, is, id, &why, &where, &hope);
+	if (refused == ROLE_UNTOLD && (usable || hope)) {
+		s->ask_profile = hope = true;
+		usable = false;
+	}
+	if (refused && (hope || refused != ROLE_UNTOLD))
+		why = refused;
 	if (usable)
 		s->usable[s->n_usable++] = id;
 	else if (hope)
@@ -215,6 +240,7 @@ static struct state *judged(struct exec *x, struct req *r)
 	/* also when nothing was stored meanwhile: time passes, and the number of a transaction that was taken back is used again */
 	if (!s->judged || s->version != st_version(x->tx) || s->run != r->work->rights.run) {
 		s->n_usable = s->n_hoped = s->n_ask = 0;
+		s->ask_profile = false;
 		is = trust_issuers(x->core);
 		for (size_t i = 0; i < r->n_rids; i++)
 			judge_claim(x, s, is, r->rids[i]);
@@ -243,7 +269,7 @@ static bool wants(struct exec *x, struct req *r, const struct rights_question *q
 	struct state *s = r->has & HAS_ROLES ? judged(x, r) : NULL;
 	struct slice *all;
 
-	if (!s || !s->n_hoped || !s->n_ask)
+	if (!s || !s->n_hoped || (!s->n_ask && !s->ask_profile))
 		return false;
 	if (!q)
 		return true;
@@ -275,6 +301,14 @@ static void answered(struct role_wait *w)
 		ended(s);
 }
 
+static void profile_answered(struct profile_waiting *w)
+{
+	struct state *s = (struct state *)((char *)w - offsetof(struct state, profile));
+
+	if (--s->pending == 0)
+		ended(s);
+}
+
 static void expired(struct alarm *a, usec now)
 {
 	struct state *s = (struct state *)((char *)a - offsetof(struct state, alarm));
@@ -282,6 +316,7 @@ static void expired(struct alarm *a, usec now)
 	(void)now;
 	for (size_t i = 0; i < s->n_ask; i++)
 		role_repository_leave(&s->ask[i].wait);
+	profile_leave(&s->profile);
 	ended(s);
 }
 
@@ -295,7 +330,8 @@ static void fetch(struct core *c, struct req *r)
 {
 	struct state *s = r->work->rights.state[RIGHTS_ROLES];
 
-	s->pending = 0;
+	s->profile = (struct profile_waiting){ .done = profile_answered };
+	s->pending = s->ask_profile && profile_ask(c, &s->profile);
 	s->alarm = (struct alarm){ .fn = expired };
 	for (size_t i = 0; i < s->n_ask; i++) {
 		s->ask[i].wait = (struct role_wait){ .done = answered };

@@ -7,7 +7,9 @@
 
 extern const struct rights_method rights_roles;
 
-/* May this Originator (canonical) use the role at all (roles.allowed; AUTHZ-150)? */
-bool roles_allowed(const struct core *c, struct slice who, struct slice id);
+/* May r's Originator use the role at all (AUTHZ-150)? By allowedRole-IDs of the service subscription, where there is one, and by
+ * roles.allowed. NULL, or why not; ROLE_UNTOLD: the IN-CSE was not asked yet (profile_ask). */
+const char *roles_refused(struct exec *x, struct req *r, struct slice id);
+extern const char ROLE_UNTOLD[];
 
 #endif
