@@ -79,6 +79,9 @@ static bool names(struct exec *x, struct arena *a, struct slice id, struct slice
 	enum ident_form form;
 	struct slice canon;
 
+	/* most are others: told without parsing */
+	if (id.n > 1 && id.p[0] == '/' && id.p[1] != '/' && !slice_ends(cse, id))
+		return false;
 	return id.n && ident_parse(a, &x->core->home, id, &kind, &form, &canon) == RC_OK && slice_eq(canon, cse);
 }
 
