@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "core/notifier_int.h"
+#include "core/way.h"
 
 enum { CONTENT_MOST = 64 << 20 };
 
@@ -304,17 +305,29 @@ void lanes_prune(struct feed *f, bool keep_plain)
 	}
 }
 
+/* The <AE> that target is, or the <remoteCSE> on the way to it; 0 when it is neither. */
+static uint64_t reached_by(struct exec *x, struct slice target)
+{
+	struct target t;
+	struct res hop;
+
+	if (target_is_url(target))
+		return 0;
+	if (exec_lookup(x, target, &t) == RC_OK)
+		return t.virt ? 0 : t.res.key.n;
+	return way_hop(x, target, &hop) == RC_OK ? hop.key.n : 0;
+}
+
 void lanes_moved(struct feed *f, struct exec *x, const struct moved *v, size_t n, bool all)
 {
 	for (struct lane *l = f->lanes; l; l = l->next) {
-		struct slice target = slice_of(l->target, l->target_n);
+		uint64_t by = l->first && !l->busy && l->retry_at ? reached_by(x, slice_of(l->target, l->target_n)) : 0;
 		bool moved = all;
-		struct target t;
 
-		if (!l->first || l->busy || !l->retry_at || target_is_url(target) || exec_lookup(x, target, &t) != RC_OK || t.virt)
+		if (!by)
 			continue;
 		for (size_t i = 0; i < n && !moved; i++)
-			moved = v[i].key.n == t.res.key.n;
+			moved = v[i].key.n == by;
 		if (!moved)
 			continue;
 		l->retry_at = 0;

@@ -134,6 +134,23 @@ static enum reeve_rc find(struct exec *x, struct slice cse, bool (*fits)(struct 
 
 enum reeve_rc way_neighbour(struct exec *x, struct slice cse, struct res *out) { return find(x, cse, is_itself, out); }
 
+enum reeve_rc way_hop(struct exec *x, struct slice address, struct res *out)
+{
+	struct slice local, cse;
+	enum reeve_rc rc = RC_NOTFOUND;
+	char mem[1024];
+	struct arena a;
+
+	arena_init(&a, mem, sizeof(mem), 65536);
+	if (ident_route(&a, &x->core->home, address, &local, &cse) == WHERE_TRANSIT) {
+		rc = way_neighbour(x, cse, out);
+		if (rc == RC_NOTFOUND)
+			rc = find(x, cse, has_below, out);
+	}
+	arena_reset(&a);
+	return rc;
+}
+
 bool way_is_registrar(const struct core *c, struct slice cse)
 {
 	struct exec x = { .core = (struct core *)c };

@@ -25,6 +25,8 @@ REEVE_MUST_CHECK enum reeve_rc way_to(struct exec *x, struct arena *a, struct sl
 struct slice way_cse_id(struct arena *a, const struct res *r);
 /* The <remoteCSE> of the CSE `cse` (canonical id) itself: registered here, or the registrar. RC_NOTFOUND: there is none. */
 REEVE_MUST_CHECK enum reeve_rc way_neighbour(struct exec *x, struct slice cse, struct res *out);
+/* The <remoteCSE> on the way to an address at another CSE, among those registered here. RC_NOTFOUND: none. */
+REEVE_MUST_CHECK enum reeve_rc way_hop(struct exec *x, struct slice address, struct res *out);
 /* Is `cse` (canonical id) the Registrar CSE of this one? */
 bool way_is_registrar(const struct core *c, struct slice cse);
 /* Is `cse` registered here, or below a CSE that is? */

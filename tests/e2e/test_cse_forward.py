@@ -389,6 +389,22 @@ def test_subscriber_at_another_cse(node, peer):
     assert m.target == "/~%s/C9" % csi and json.loads(m.body)["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"] == "hello"
 
 
+def test_new_point_of_access(new_server, peer):
+    """What waits for a CSE that could not be reached is sent when it says where it is now (TS-0001 10.2.2.9), not at the next attempt."""
+    s = new_server(dict(OPEN, **{"cse.id": "/in1", "cse.name": "inbase", "notify.retry_first": "1h", "notify.retry_most": "1h",
+                                 "resources.verify_subscriptions": "false"}))
+    from harness import free_port
+    e, csi = registered(s, None, poa=["http://127.0.0.1:%d" % free_port()], dcse=["/far"])
+    ae = s.register()
+    cnt = ae.container()
+    for target in (csi + "/C9", "/far/C8"):
+        ae.create(cnt, 23, {"nu": [target], "enc": {"net": [3]}}).expect(2001)
+    ae.instance(cnt, "hello")
+    wait_until(lambda: s.metrics()["notifications_failed"] == 2)
+    e.update("inbase/" + csi[1:], 16, {"poa": [peer.url]}).expect(2004)
+    assert sorted(peer.next().target for _ in range(2)) == sorted(["/~%s/C9" % csi, "/~/far/C8"])
+
+
 def test_polling_cse(node):
     """CORE-137: a CSE that cannot be reached fetches what is for it from its <pollingChannel>."""
     e, csi = registered(node, None, rr=False)

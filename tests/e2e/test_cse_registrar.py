@@ -224,3 +224,22 @@ def test_a_node_dies(new_server):
     a.start()
     registered(b)
     ae.retrieve("/in1/inbase/nothing").expect(4004)
+
+
+def test_what_came_from_above(new_server):
+    """CORE-132, CORE-133: without a match, what an AE or a descendant asks goes up; what comes from the registrar does not go back."""
+    peer = PeerCSE(lambda m: reply(2000, b"{}") if m.method == "GET" else reply(2001, b"", 201))
+    s = new_server(below(peer.port))
+    registered(s)
+    for _ in range(2):
+        peer.next()
+    Entity(s.client, "/asn1").create("mn1base", 16, {"rn": "asn1", "cb": "/asn1/b", "rr": True, "srv": ["3"], "dcse": ["/asn2"]}).expect(2001)
+    assert peer.next().method == "PUT"  # dcse
+    for who in ("/in1", "/in1/C1", "/elsewhere", "/elsewhere/C1"):
+        Entity(s.client, who).retrieve("/nowhere/x").expect(4004)
+    peer.nothing()
+    for who, seen in ((s.register().origin, None), ("/asn1", "/asn1"), ("/asn1/C1", "/asn1/C1"), ("/asn2/C2", "/asn2/C2")):
+        Entity(s.client, who).retrieve("/nowhere/x").expect(2000)
+        m = peer.next()
+        assert m.line == "GET /~/nowhere/x HTTP/1.1" and m["X-M2M-Origin"] == (seen or "/mn1/" + who)
+    peer.close()

@@ -122,6 +122,7 @@ static enum reeve_rc created(struct exec *x, struct req *r, const struct res *pa
 	(void)r, (void)parent;
 	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "create", .target = res_ri(nw),
 					 .detail = res_member(nw, S("csi")) });
+	notifier_moved(x, nw->key);
 	writer_policies_changed(x);
 	registrar_descendants_changed(x);
 	return RC_OK;
@@ -130,6 +131,8 @@ static enum reeve_rc created(struct exec *x, struct req *r, const struct res *pa
 static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
 {
 	(void)r;
+	if (!slice_eq(res_member(old, S("poa")), res_member(nw, S("poa"))))
+		notifier_moved(x, nw->key); /* what waits for it is tried again now (TS-0001 10.2.2.9) */
 	if (!slice_eq(res_member(old, S("dcse")), res_member(nw, S("dcse"))))
 		registrar_descendants_changed(x);
 	return RC_OK;
