@@ -125,6 +125,14 @@ static void drop_old(const struct audit *a)
 		log_info("audit", "removed %s: audit.keep is %u", name, a->o.keep);
 }
 
+void audit_leave(struct audit *a, int fd)
+{
+	if (a->syncing && a->n_old < (int)(sizeof(a->old) / sizeof(a->old[0])))
+		a->old[a->n_old++] = fd;
+	else
+		close(fd);
+}
+
 /* The full file gets its number as name, and a new one begins. When it cannot be, the old one grows on. */
 static bool rotate(struct audit *a)
 {
@@ -143,7 +151,7 @@ static bool rotate(struct audit *a)
 	a->file++;
 	buf_clear(&a->out);
 	if (audit_open_file(a) && audit_begin_file(a) && audit_put_out(a)) {
-		close(old);
+		audit_leave(a, old);
 		buf_clear(&a->out);
 		drop_old(a);
 		return true;
@@ -266,16 +274,19 @@ static bool write_head(const char *path, uint64_t seq, const char sum[AUDIT_HEX]
 static void sync_now(struct audit *a, bool head)
 {
 	struct mark m = mark(a);
-	int fd = a->dirty ? dup(a->fd) : -1;
+	int fd = a->fd;
 	bool ok;
 
-	if (fd < 0)
+	if (!a->dirty || fd < 0)
 		return;
 	a->dirty = !head; /* the head is still to be written */
+	a->syncing++;
 	pthread_mutex_unlock(&a->lock);
 	ok = fdatasync(fd) == 0 && (!head || write_head(a->head, m.seq, m.sum));
-	close(fd);
 	pthread_mutex_lock(&a->lock);
+	if (!--a->syncing)
+		while (a->n_old)
+			close(a->old[--a->n_old]);
 	if (!ok) {
 		a->dirty = true;
 		if (!a->complained)

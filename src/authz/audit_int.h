@@ -65,6 +65,8 @@ struct audit {
 	bool stopping;
 	/* under the lock */
 	int fd;
+	int old[8], n_old;            /* files that are no longer written to, while one is being brought to the disk without the lock */
+	unsigned syncing;
 	size_t size;
 	uint64_t seq, file;           /* last sequence number; number of the current file */
 	char sum[AUDIT_HEX];          /* of the last line */
@@ -75,6 +77,9 @@ struct audit {
 	struct buf out;
 	_Atomic uint64_t lost;
 };
+
+/* With the lock: close fd, now or when nobody uses it any more. */
+void audit_leave(struct audit *a, int fd);
 
 /* The members of a line of the writer's own: the time, then what fmt says beginning with the name of the event. */
 struct audit_own { char text[320]; };

@@ -105,7 +105,7 @@ static bool set_aside(struct audit *a)
 
 	snprintf(name, sizeof(name), "%s.damaged-%lld", a->path, (long long)(clock_wall() / USEC_S));
 	log_error("audit", "%s holds no line of this chain: kept as %s", a->path, name);
-	close(a->fd);
+	audit_leave(a, a->fd);
 	a->fd = -1;
 	return rename(a->path, name) == 0 && audit_open_file(a);
 }
@@ -207,7 +207,7 @@ bool audit_reopen(struct audit *a, char why[256])
 	bool ok;
 
 	if (a->fd >= 0)
-		close(a->fd);
+		audit_leave(a, a->fd);
 	a->fd = -1;
 	a->spoilt = false;
 	errno = 0;
