@@ -16,8 +16,8 @@ static void joined(struct req *r, uint32_t has, const struct slice **out, size_t
 		return;
 	}
 	r->has |= has;
-	for (size_t i = 0; i < v.n; i++)
-		count += v.p[i] == '+';
+	for (const char *at = v.p, *end = v.p + v.n; at && (at = memchr(at, '+', (size_t)(end - at))); at++)
+		count++;
 	list = arena_array(&r->arena, count, sizeof(*list));
 	rest = arena_dup(&r->arena, v);
 	*out = list;

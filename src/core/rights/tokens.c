@@ -175,10 +175,9 @@ void tokens_end(struct req *r)
 static struct slice inside(struct slice s) { return s.n > 2 ? slice_of(s.p + 1, s.n - 2) : S(""); }
 
 /* The <token> here with this Token-ID: its text and, when its issuer changed it (AUTHZ-205), its holder. */
-static bool find_local(struct exec *x, struct arena *a, struct slice id, struct slice *text, struct slice *holder)
+static bool find_local(struct exec *x, struct arena *a, struct slice id, unsigned *looked, struct slice *text, struct slice *holder)
 {
 	struct slice want = arena_printf(a, "\"%.*s\"", SF(id));
-	unsigned left = x->core->cfg->limits.discovery_visits;
 	enum ident_kind kind;
 	enum ident_form form;
 	struct tree_find it;
@@ -187,7 +186,7 @@ static bool find_local(struct exec *x, struct arena *a, struct slice id, struct 
 
 	if (!want.p || tree_find_type(x->tx, TYPE_TOKEN, &it) != RC_OK)
 		return false;
-	while (!found && left-- && tree_find_next(&it, &tk) == RC_OK)
+	while (!found && (*looked)++ < x->core->cfg->limits.discovery_visits && tree_find_next(&it, &tk) == RC_OK)
 		found = slice_eq(res_member(&tk, S("tkid")), want) && tree_alive(x->tx, &tk, x->now);
 	if (found) {
 		*text = arena_dup(a, inside(res_member(&tk, S("tkob"))));
@@ -240,14 +239,14 @@ static void verify(struct exec *x, struct req *r, struct named *n, struct slice 
 		n->way = WAY_DONE;
 }
 
-static void look_for_id(struct exec *x, struct req *r, struct named *n)
+static void look_for_id(struct exec *x, struct req *r, struct tokens_state *s, struct named *n)
 {
 	struct slice text, holder;
 
 	n->e = token_cache_by_id(x->core->tokens->cache, n->text, x->now);
 	if (n->e) {
 		n->way = WAY_DONE;
-	} else if (!n->no_local && find_local(x, &r->arena, n->text, &text, &holder)) {
+	} else if (!n->no_local && find_local(x, &r->arena, n->text, &s->looked, &text, &holder)) {
 		verify(x, r, n, text, holder);
 		if (n->e && !slice_eq(token_claims(n->e->token)->id, n->text)) /* its tkid is not that of its token */
 			fail(n, TOKEN_UNKNOWN_ID, (struct slice){ NULL, 0 });
@@ -259,12 +258,12 @@ static void look_for_id(struct exec *x, struct req *r, struct named *n)
 	}
 }
 
-static void look_for(struct exec *x, struct req *r, struct named *n)
+static void look_for(struct exec *x, struct req *r, struct tokens_state *s, struct named *n)
 {
 	if (n->kind == NAMED_TOKEN)
 		verify(x, r, n, n->text, (struct slice){ NULL, 0 });
 	else if (n->kind == NAMED_ID)
-		look_for_id(x, r, n);
+		look_for_id(x, r, s, n);
 	else if ((n->e = token_cache_by_local_id(x->core->tokens->cache, n->text, x->now)))
 		n->way = WAY_DONE;
 	else
@@ -346,7 +345,7 @@ static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 		struct named *n = &s->v[i];
 
 		if (n->way != WAY_DONE) {
-			look_for(x, r, n);
+			look_for(x, r, s, n);
 			s->built = false;
 		}
 		if (!n->e || (n->fault && n->fault != TOKEN_HOLDER))

@@ -50,6 +50,7 @@ struct tokens_state {
 	enum virtual_res to;     /* what the request addresses */
 	const struct policy **rules;
 	struct slice *roles;
+	unsigned looked;         /* at <token> resources, for all Token-IDs together */
 	struct token *opened;    /* of the <token> that is created or updated */
 	/* for a fetch */
 	int32_t target_ty;
