@@ -15,7 +15,6 @@
 #include "core/notify_int.h"
 #include "core/outbound.h"
 #include "core/own.h"
-#include "core/pending.h"
 #include "core/way.h"
 #include "core/work.h"
 
@@ -156,16 +155,14 @@ static enum reeve_rc run_end(struct write_job *j, struct exec *x)
 		show(r, &nw, &g->made);
 	else if (rc == RC_NOTFOUND) /* deleted meanwhile */
 		rc = RC_OK;
-	return rc == RC_OK && r->work->pending ? pending_finish(x, r) : rc;
+	return rc == RC_OK && r->work->request.n ? nonblocking_enter(x, r) : rc; /* the result again, with at */
 }
 
 static void ended(struct write_job *j, enum reeve_rc rc)
 {
 	struct req *r = ((struct req_work *)j)->r;
 
-	if (rc == RC_OK)
-		r->work->pending = 0;
-	else
+	if (rc != RC_OK)
 		log_warn("announce", "announceTo could not be stored (%s): copies of %.*s stay unknown", rc_name(rc), SF(r->to));
 	answer(r->work->core, r);
 }

@@ -209,7 +209,7 @@ static enum reeve_rc run_write(struct write_job *j, struct exec *x)
 		r->work->far = NULL;
 		r->work->announced = NULL;
 	}
-	return r->work->pending && !r->work->far && !r->work->announced ? pending_finish(&mine, r) : RC_OK;
+	return r->work->pending && !r->work->far ? pending_finish(&mine, r) : RC_OK;
 }
 
 static void wrote(struct write_job *j, enum reeve_rc rc)
@@ -222,6 +222,8 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 		return;
 	}
 	if (rc == RC_OK && (r->work->far || r->work->announced)) {
+		if (!r->work->far)
+			r->work->pending = 0; /* it has happened, whatever becomes of its copies */
 		hub_run(c, r, r->work->far ? fanout_far : announce);
 		return;
 	}
