@@ -12,6 +12,7 @@
 #include "core/outbound.h"
 #include "core/own.h"
 #include "core/profile.h"
+#include "core/references.h"
 
 enum { FORMS = 2, TEXT_MOST = 1024, ANSWER_MEMORY = 1 << 18, READ_MEMORY = 1 << 18 };
 
@@ -271,16 +272,15 @@ static void read_node(struct profile_fetch *f, struct arena *a, const struct jso
 /* The list of addresses in the answer to a Discovery. */
 static void read_list(struct profile_fetch *f, struct slice pc)
 {
-	struct slice why;
+	struct slice why, found;
 	struct arena a;
 	struct json j;
-	uint32_t list;
+	uint32_t at = 0;
 
 	arena_init(&a, NULL, 0, READ_MEMORY);
-	if (pc.n && json_parse(&a, pc, &json_default_limits, &j, &why) == RC_OK && (list = json_member(&j, 0, S("m2m:uril"))) &&
-	    json_kind(&j, list) == J_ARRAY)
-		for (uint32_t i = list + 1; i < j.tok[list].next; i = j.tok[i].next)
-			add(f, f->node, &f->n_node, PROFILE_NODES_MOST, json_string(&a, &j, i));
+	if (pc.n && json_parse(&a, pc, &json_default_limits, &j, &why) == RC_OK)
+		while ((found = references_next(&a, &j, &at)).p)
+			add(f, f->node, &f->n_node, PROFILE_NODES_MOST, found);
 	arena_reset(&a);
 }
 

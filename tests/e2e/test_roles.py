@@ -461,3 +461,20 @@ def test_a_role_that_ends_while_the_request_waits(hospital, owner, nurse):
     cnt = ward(owner, NURSE)
     assign(hospital, nurse, span=(-60, 2))
     nurse.retrieve(cnt, {"rids": NURSE}, headers={"X-M2M-OET": stamp(3)}).expect(4103)
+
+
+def test_a_repository_that_is_a_reeve(tmp_path):
+    """AUTHZ-145, AUTHZ-151: a <role> there that the CSE may see"""
+    (tmp_path / "issuers.json").write_text(json.dumps(ISSUERS))
+    role = "guest@far.example"
+    with Server({"http.open": "true", "cse.id": "/far", "cse.name": "base"}) as far, \
+            Server(dict(OPTIONS, **{"authz.issuers": str(tmp_path / "issuers.json"), "cse.id": "/mn1", "cse.name": "mnbase", "cse.type": "MN",
+                                    "roles.allowed": "*=*", "registrar.id": "/far", "registrar.poa": "http://127.0.0.1:%d" % far.port})) as s:
+        wait_until(lambda: s.metrics().get("registered") == 1)
+        admin = far.admin()
+        _, acp = admin.policy([rule(["/mn1", "Cadmin"], 63)], to=far.base)
+        owner, guest = s.register(), s.register()
+        cnt = ward(owner, role)
+        admin.create(far.base, 31, {"rlid": role, "tkis": "Cauthority", "tkhd": absolute(s, guest.origin), "tknb": stamp(-60),
+                                    "tkna": stamp(600), "acpi": [acp]}).expect(2001)
+        may(guest, cnt, role, 2000)

@@ -306,3 +306,231 @@ def test_roles(tmp_path):
         assert not may(user, doctor)
         sub.admin.update(r, RULE, {"apci": ["*"], "ari": [nurse]}).expect(2004)
         assert not may(user, nurse)
+
+
+# --- a CSE that asks the IN-CSE: one that is no Reeve
+
+class InCSE:
+    """What a peer answers: what `at` has for an address (without query), which is JSON, a status, or "" for silence. Everything else is the
+    registration of the CSE under test."""
+
+    def __init__(self):
+        self.at, self.asked, self.gate = {}, [], None
+        self.peer = PeerCSE(self.answer)
+
+    def answer(self, m):
+        address, _, query = m.target.partition("?")
+        if m.method == "POST":
+            return reply(2001, b"", 201)
+        if m.method != "GET" or (address == "/~/in1" and not query):
+            return reply(2000)
+        self.asked.append(m)
+        if self.gate:
+            self.gate.wait()
+        got = self.at.get(address, 4004)
+        if callable(got):
+            got = got(query)
+        return got if got == "" else reply(got, b"", 404) if isinstance(got, int) else reply(2000, json.dumps(got).encode())
+
+    def subscribe(self, *rules, csi="/mn1"):
+        """One node, which links these rules (attributes, or what else the peer answers)."""
+        self.at = {"/~/in1": {"m2m:uril": ["base/sub/node"]},
+                   "/~/in1/base/sub/node": {"m2m:svsn": {"ni": "urn:n", "csi": csi, "rlk": ["/in1/r%d" % i for i in range(len(rules))]}}}
+        for i, r in enumerate(rules):
+            self.at["/~/in1/r%d" % i] = {"m2m:asar": r} if isinstance(r, dict) else r
+
+
+SHORT = {"http.open": "true", "cse.id": "/mn1", "cse.name": "mnbase", "cse.type": "MN", "registrar.id": "/in1", "registrar.retry_first": "20ms",
+         "profile.at": "/in1", "profile.cache_time": "1h", "profile.refusal_time": "10ms", "profile.timeout": "1s"}
+
+
+@pytest.fixture
+def far():
+    made = InCSE()
+    yield made
+    made.peer.close()
+
+
+def mn_server(new_server, far, **settings):
+    s = new_server(dict(SHORT, **{"registrar.poa": far.peer.url}, **settings))
+    wait_until(lambda: s.metrics().get("registered") == 1)
+    return s
+
+
+def test_what_is_asked(new_server, far):
+    """AUTHZ-226, AUTHZ-227, CORE-120, CORE-121: Discovery of the node, Retrieve of it and of its rules, as this CSE; then the answer is kept"""
+    s = mn_server(new_server, far)
+    far.subscribe({"aai": ["Na"], "aae": ["C1*"]}, {"aai": ["Nb"], "aae": ["C2*"]})
+    far.at["/~/in1/base/sub/node"]["m2m:svsn"]["rlk"] = ["base/r0", "//reeve.local/in1/r1"]
+    far.at["/~/in1/base/r0"], far.at["/_/reeve.local/in1/r1"] = far.at["/~/in1/r0"], far.at["/~/in1/r1"]
+    register(s, "C1" + unique(), api="Na")
+    assert [(m.method, m["X-M2M-Origin"]) for m in far.asked] == [("GET", "/mn1")] * 4
+    where, _, query = far.asked[0].target.partition("?")
+    assert where == "/~/in1" and {"fu=1", "ty=20", "csi=/mn1"} <= {q.replace("%2F", "/") for q in query.split("&")}
+    assert {m.target for m in far.asked[1:]} == {"/~/in1/base/sub/node", "/~/in1/base/r0", "/_/reeve.local/in1/r1"}
+    register(s, "C1" + unique(), 4126, "Nb")
+    assert register(s, "C", api="Nb").startswith("C2")
+    register(s, None, 4126, "Nc")
+    register(s, None, api="Na")
+    assert len(far.asked) == 4
+
+
+
+
+def test_absolute_cse_id(new_server, far):
+    """The node may have the CSE-ID in either form"""
+    s = mn_server(new_server, far)
+    far.subscribe(ALL, csi="//reeve.local/mn1")
+    found = far.at["/~/in1"]
+    far.at["/~/in1"] = lambda query: found if "reeve.local" in query else {"m2m:uril": []}
+    register(s, "C")
+    assert len(far.asked) == 4
+
+
+@pytest.mark.parametrize("how", ["no node", "another's", "refused", "no list", "nonsense"])
+@pytest.mark.parametrize("open_", ["false", "true"])
+def test_no_subscription_there(new_server, far, how, open_):
+    """AUTHZ-226, CORE-120: the IN-CSE has answered, so profile.open changes nothing; asked again when refusal_time is over"""
+    s = mn_server(new_server, far, **{"profile.open": open_})
+    if how == "another's":
+        far.subscribe(ALL, csi="/mn2")
+    else:
+        far.at = {"/~/in1": {"no node": {"m2m:uril": []}, "refused": 4103, "no list": {"m2m:uril": {}}, "nonsense": [1]}[how]}
+    register(s, "C", 4128)
+    far.subscribe(ALL)
+    wait_until(lambda: s.entity("C").create(s.base, 2, AE).rsc == 2001)
+
+
+@pytest.mark.parametrize("how", ["silence", "discovery", "node", "rule", "gone"])
+@pytest.mark.parametrize("open_", [False, True])
+def test_no_answer(new_server, far, how, open_):
+    """AUTHZ-226, CORE-120: not all of it could be had: nobody registers, or the lists decide"""
+    s = mn_server(new_server, far, **{"profile.open": str(open_).lower(), "profile.timeout": "200ms", "access.deny_app": "Nbad"})
+    far.subscribe({"aai": ["Nfine"], "aae": ["*"]}, ALL)
+    lost = {"silence": "/~/in1", "discovery": "/~/in1", "node": "/~/in1/base/sub/node", "rule": "/~/in1/r1"}
+    if how == "gone":
+        far.peer.close()
+    else:
+        far.at[lost[how]] = 5103 if how != "silence" else ""
+    register(s, "C", 2001 if open_ else 4128, "Nfine")
+    register(s, "C" + unique(), 2001 if open_ else 4128, "Nfine")
+    register(s, "C", 4126 if open_ else 4128, "Nbad")
+
+
+def test_who_asks_and_who_is_asked(new_server, far):
+    """profile.required alone asks the Registrar CSE; without either option nobody is asked; the administrator never waits"""
+    s = mn_server(new_server, far, **{"profile.at": "", "profile.required": "true"})
+    register(s, "Cadmin")
+    assert far.asked == []
+    far.subscribe(ALL)
+    register(s, "C")
+    assert far.asked
+
+
+def test_nobody_is_asked(new_server, far):
+    s = mn_server(new_server, far, **{"profile.at": ""})
+    register(s, "C")
+    assert far.asked == []
+
+
+def test_many_wait_for_one_answer(new_server, far):
+    """And one whose time is over does not: 4008"""
+    import threading
+    s = mn_server(new_server, far)
+    far.subscribe(ALL)
+    far.gate = threading.Event()
+    got = []
+
+    def one():
+        got.append(s.entity("C").create(s.base, 2, AE).rsc)
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for t in threads:
+        t.start()
+    wait_until(lambda: len(far.asked) == 1)
+    s.entity("C").create(s.base, 2, AE, headers=[("X-M2M-RET", "200")]).expect(4008)
+    far.gate.set()
+    for t in threads:
+        t.join()
+    assert got == [2001] * 8 and s.metrics()["profile_fetches"] == 1
+
+
+def test_too_much(new_server, far):
+    """Rules beyond what is taken allow nothing, and break nothing"""
+    s = mn_server(new_server, far)
+    far.subscribe(*[{"aai": ["N%d" % i], "aae": ["*"]} for i in range(80)])
+    register(s, "C", api="N0")
+    register(s, "C", api="N63")
+    register(s, "C", 4126, "N64")
+
+
+def test_more_than_fits(new_server, far):
+    """An answer that is larger than what is kept of one is none"""
+    s = mn_server(new_server, far)
+    far.subscribe(*[{"aai": ["N*"] + ["N" + "x" * 200] * 400, "aae": ["*"]} for _ in range(8)])
+    register(s, "C", 4128)
+
+
+@pytest.mark.parametrize("answer", [{"m2m:asar": {"aai": "*", "aae": "*"}}, {"m2m:asar": [ALL]}, {"m2m:ae": ALL}, {"m2m:asar": {"aai": [1, {}], "aae": [None]}},
+                                    {"m2m:asar": {"aai": ["*"], "aae": ["*"], "apci": 1}}])
+def test_rules_that_are_none(new_server, far, answer):
+    """What cannot be read allows nothing"""
+    s = mn_server(new_server, far)
+    far.subscribe(None, ALL)
+    far.at["/~/in1/r0"], far.at["/~/in1/r1"] = answer, {"m2m:asar": {"aai": ["Nx"], "aae": ["*"]}}
+    register(s, "C", 4126)
+    register(s, "C", api="Nx")
+
+
+def test_non_blocking(new_server, far):
+    """The registration waits behind its acknowledgement"""
+    s = mn_server(new_server, far)
+    far.subscribe({"aai": ["Na"], "aae": ["*"]})
+    stem = "C" + unique()
+    s.entity(stem).create(s.base, 2, dict(AE, api="Na"), query={"rt": 1}).expect(1001)
+    wait_until(lambda: s.entity(stem).retrieve(stem).rsc == 2000)
+    assert len(far.asked) == 3
+
+
+def test_roles_of_a_registree(new_server, far, tmp_path):
+    """AUTHZ-150: asked for when a role would make the difference; no answer, no role"""
+    nurse, doctor = "nurse@hospital.example", "doctor@hospital.example"
+    (tmp_path / "i.json").write_text(json.dumps({"issuers": [{"id": "Cauthority", "domains": ["hospital.example"], "roles": True}]}))
+    s = mn_server(new_server, far, **{"access.create_all": "true", "authz.issuers": str(tmp_path / "i.json"), "profile.cache_time": "20ms"})
+    far.subscribe({"aai": ["*"], "aae": ["*"], "ari": [nurse]})
+    authority, owner, user = s.register("Cauthority"), s.register(), s.register()
+    for r in (nurse, doctor):
+        authority.create(s.base, 31, {"rlid": r, "tkis": "Cauthority", "tkhd": user.origin, "tknb": stamp(-60), "tkna": stamp(600)}).expect(2001)
+    _, acp = owner.policy([rule([nurse, doctor], 63), rule(owner.origin, 63)])
+    cnt = owner.container(acpi=[acp])
+    user.retrieve(cnt, {"rids": nurse}).expect(2000)
+    user.retrieve(cnt, {"rids": doctor}).expect(4103)
+    assert user.found(s.base, {"rids": nurse, "ty": 3, "lim": 5})
+    far.at["/~/in1/r0"]["m2m:asar"]["ari"] = [doctor]
+    wait_until(lambda: user.retrieve(cnt, {"rids": doctor}).rsc == 2000)
+    user.retrieve(cnt, {"rids": nurse}).expect(4103)
+    n = len(far.asked)
+    owner.retrieve(cnt, {"rids": nurse}).expect(2000)  # needs no role: nobody is asked
+    user.retrieve(cnt, {"rids": "x@hospital.example"}).expect(4103)  # nor for one that he has not
+    assert len(far.asked) == n
+    far.at["/~/in1"] = 5103
+    wait_until(lambda: user.retrieve(cnt, {"rids": doctor}).rsc == 4103)
+
+
+# --- and one that is
+
+def test_in_and_mn(new_server):
+    """A node for the MN-CSE at the IN-CSE, readable for it; a change there counts here when the answer is not kept any longer"""
+    infra = new_server({"http.open": "true", "cse.id": "/in1", "cse.name": "inbase"})
+    _, acp = infra.admin().policy([rule(["/mn1", "Cadmin"], 63)], to=infra.base)
+    sub = Subscription(infra, "/mn1", acpi=[acp])
+    s = new_server(dict(SHORT, **{"registrar.poa": "http://127.0.0.1:%d" % infra.port, "profile.cache_time": "20ms"}))
+    wait_until(lambda: s.metrics().get("registered") == 1)
+    register(s, "C", 4126)
+    register(infra, "C", 4128)
+    sub.allow(aai=["Na"], aae=["Cmn*"])
+    wait_until(lambda: s.entity("C").create(s.base, 2, dict(AE, api="Na")).rsc == 2001)
+    register(s, "Cmn" + unique(), 2001, "Na")
+    register(s, "C", 4126, "Nb")
+    sub.admin.update(sub.node, NODE, {"acpi": None}).expect(2004)  # the MN-CSE may not see it any more
+    wait_until(lambda: s.entity("C").create(s.base, 2, dict(AE, api="Na")).rsc == 4128)

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "core/outbound.h"
 #include "core/own.h"
+#include "core/references.h"
 
 enum {
 	ROLES_MOST = 32,      /* of one holder in one repository */
@@ -272,19 +273,16 @@ static void retrieve_all(struct role_fetch *f)
 /* The list of addresses in the answer to a Discovery. */
 static void read_list(struct role_fetch *f, struct slice pc)
 {
-	struct slice why;
+	struct slice why, found, to;
 	struct arena a;
 	struct json j;
-	uint32_t list;
+	uint32_t at = 0;
 
 	arena_init(&a, NULL, 0, FETCH_MEMORY);
-	if (pc.n && json_parse(&a, pc, &json_default_limits, &j, &why) == RC_OK && (list = json_member(&j, 0, S("m2m:uril"))) &&
-	    json_kind(&j, list) == J_ARRAY)
-		for (uint32_t i = list + 1; i < j.tok[list].next && f->n_get < ROLES_MOST; i = j.tok[i].next) {
-			struct slice to = address_of(f, json_string(&a, &j, i));
-			if (to.p)
+	if (pc.n && json_parse(&a, pc, &json_default_limits, &j, &why) == RC_OK)
+		while (f->n_get < ROLES_MOST && (found = references_next(&a, &j, &at)).p)
+			if ((to = address_of(f, found)).p)
 				f->get[f->n_get++].to = to;
-		}
 	arena_reset(&a);
 }
 
