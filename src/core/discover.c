@@ -396,9 +396,21 @@ static int by_own(const void *a, const void *b)
 	return ka->n < kb->n ? -1 : ka->n > kb->n;
 }
 
+/* May a resource of an asked type be a child of an instance (a <semanticDescriptor> of a <contentInstance>)? */
+static bool below_instances(const struct filter *f)
+{
+	const struct model_res *cin = model_by_ty(4), *tsi = model_by_ty(30);
+
+	for (size_t i = 0; i < f->ty.n; i++)
+		if ((cin && model_child_allowed(cin, f->ty.v[i])) || (tsi && model_child_allowed(tsi, f->ty.v[i])))
+			return true;
+	return false;
+}
+
 /* The keys below the root, the root's first; OVER_BUDGET when there are more than that. */
 static enum step gather(struct discovery *d, uint64_t budget, struct res_key *keys, size_t *n)
 {
+	enum tree_walk what = d->source == TYPES && !below_instances(d->f) ? TREE_NO_INSTANCES : TREE_ALL;
 	enum step step = GO_ON;
 	struct walk w;
 	struct res c;
@@ -406,7 +418,7 @@ static enum step gather(struct discovery *d, uint64_t budget, struct res_key *ke
 
 	keys[0] = d->root->key;
 	*n = 1;
-	if (walk_begin(&w, d->x->tx, &d->work, d->root->key.n, d->source == TYPES ? TREE_NO_INSTANCES : TREE_ALL))
+	if (walk_begin(&w, d->x->tx, &d->work, d->root->key.n, what))
 		return FAILED;
 	while (step == GO_ON && walk_next(&w, &c, &level) == RC_OK) {
 		if (*n > budget)
@@ -435,9 +447,12 @@ static enum step from_subtree(struct discovery *d, uint64_t budget)
 	if (step != GO_ON)
 		return step;
 	qsort(keys, n, sizeof(*keys), d->source == CHILD_LABELS ? by_own : by_key);
-	for (size_t i = 0; i < n && step == GO_ON; i++)
+	for (size_t i = 0; i < n && step == GO_ON; i++) {
+		if (d->source == TYPES && keys[i].n & RES_INSTANCE) /* after the others */
+			continue;
 		if (tree_get(d->x->tx, keys[i], &c) == RC_OK)
 			step = consider(d, &c, 0);
+	}
 	for (size_t i = 0; i < n && step == GO_ON && instances; i++)
 		if (tree_get(d->x->tx, keys[i], &c) == RC_OK && holds_instances(d->f, c.h.ty))
 			step = consider_instances(d, &c);
