@@ -175,6 +175,10 @@ static enum reeve_rc virtual_request(struct exec *x, struct req *r, struct targe
 		if (r->op != OP_DELETE)
 			return req_refuse(r, 4005, "notificationTargetSelfReference allows only Delete");
 		return notify_target_leaves(x, r, &t->res);
+	case VIRT_SFOP: /* TS-0004 7.4.35.2 */
+		if (r->op != OP_RETRIEVE)
+			return req_refuse(r, 4005, "semanticFanOutPoint allows only Retrieve");
+		return req_refuse(r, 5001, "semantic queries and semantic discovery are not supported");
 	default:
 		return req_refuse(r, 5001, "this virtual resource is not implemented");
 	}

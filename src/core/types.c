@@ -31,6 +31,8 @@
 	X(role) \
 	X(schedule) \
 	X(schedule_annc) \
+	X(semantic_descriptor) \
+	X(semantic_descriptor_annc) \
 	X(service_subscribed_app_rule) \
 	X(service_subscribed_node) \
 	X(subscription) \
