@@ -44,7 +44,8 @@ static void metrics(struct core *c, struct buf *b)
 	gauge(b, "pending", "requests acknowledged and not executed yet", s.entries[ST_PENDING]);
 	if (c->cfg->registrar.cse_id.n)
 		gauge(b, "registered", "1 while this CSE is registered at its Registrar CSE", registrar_registered(c));
-	gauge(b, "dynamic_policies", "policies that a Dynamic Authorization System granted and that have not ended", s.entries[ST_GRANT] / 3);
+	gauge(b, "dynamic_policies", "policies that a Dynamic Authorization System granted and that have not ended",
+	      s.entries[ST_GRANT] / 3);
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }
 

@@ -222,26 +222,3 @@ void information_request_write(struct buf *b, struct slice fr, const struct slic
 	list_write(b, "tids", tids);
 	buf_lit(b, "}}");
 }
-
-bool address_fits(struct slice pattern, struct slice s)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-
-	while (k < s.n) {
-		if (i < pattern.n && pattern.p[i] == '*') {
-			star = i++;
-			from = k;
-		} else if (i < pattern.n && pattern.p[i] == s.p[k]) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			k = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (i < pattern.n && pattern.p[i] == '*')
-		i++;
-	return i == pattern.n;
-}

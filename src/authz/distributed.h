@@ -81,7 +81,4 @@ REEVE_MUST_CHECK enum reeve_rc policy_write_absolute(struct buf *b, const struct
  * one object counts as a list of one. */
 bool information_next(const struct json *j, uint32_t obj, struct slice sn, uint32_t *i);
 
-/* Address patterns of the operator: '*' stands for any run of bytes. */
-bool address_fits(struct slice pattern, struct slice address);
-
 #endif

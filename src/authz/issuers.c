@@ -6,12 +6,12 @@
  * whole file, and a symmetric key belongs to one issuer, or each could speak for the other. */
 #include "authz/issuers.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "codec/json.h"
 #include "codec/text.h"
 
@@ -193,38 +193,16 @@ static bool import_jwk(struct reading *r, uint32_t i, const struct key_spec *spe
 	return import(r, KEY_JWK, json_raw(&r->j, i), spec, out);
 }
 
-/* The whole of a file; false: why is said. */
-static bool read_file(const char *path, size_t most, struct buf *b, char *why, size_t n_why)
-{
-	FILE *f = fopen(path, "re");
-	char *room;
-	size_t n;
-
-	if (!f) {
-		snprintf(why, n_why, "%.200s: %s", path, strerror(errno));
-		return false;
-	}
-	buf_init(b, most + 1);
-	while ((room = buf_room(b, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
-		b->n += n;
-	if (ferror(f) || b->failed || b->n > most)
-		snprintf(why, n_why, "%.200s: %s", path, ferror(f) ? "cannot be read" : "is too large");
-	else
-		why[0] = '\0';
-	fclose(f);
-	return !why[0];
-}
-
 static bool import_pem(struct reading *r, struct slice name, const struct key_spec *spec, struct key_ref **out)
 {
-	struct buf b = { 0 };
-	char path[512], why[300] = "";
+	struct buf b;
+	char path[512], why[FILE_WHY_MAX];
 	bool good;
 
 	if (!r->folder && name.p[0] != '/')
 		return fault(r, RC_INVALID, "pem: a path from / is needed here");
 	snprintf(path, sizeof(path), "%s%s%.*s", name.p[0] == '/' ? "" : r->folder, name.p[0] == '/' ? "" : "/", SF(name));
-	good = read_file(path, PEM_MOST, &b, why, sizeof(why)) || fault(r, RC_IO, "pem: %s", why);
+	good = file_read(path, PEM_MOST, &b, why) == RC_OK || fault(r, RC_IO, "pem: %.200s: %s", path, why);
 	if (good && memmem(b.p, b.n, "PRIVATE KEY", sizeof("PRIVATE KEY") - 1))
 		good = fault(r, RC_INVALID, "pem: %.200s holds a private key: put it into the sealed key file (reeve key) and name it with "
 			     "\"sealed\"", path);
@@ -473,16 +451,16 @@ enum reeve_rc issuers_open(const char *path, const struct ident_home *home, stru
 {
 	const char *slash = strrchr(path, '/');
 	char folder[512], inner[ISSUERS_WHY_MAX];
-	struct buf b = { 0 };
-	enum reeve_rc rc = RC_IO;
+	struct buf b;
+	enum reeve_rc rc;
 
 	*out = NULL;
 	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	if (read_file(path, FILE_MOST, &b, why, ISSUERS_WHY_MAX)) {
+	why[0] = '\0';
+	if ((rc = file_read(path, FILE_MOST, &b, inner)) == RC_OK)
 		rc = issuers_read(buf_view(&b), folder, home, se, out, inner);
-		if (rc != RC_OK)
-			snprintf(why, ISSUERS_WHY_MAX, "%.150s: %.340s", path, inner[0] ? inner : rc_name(rc));
-	}
+	if (rc != RC_OK)
+		snprintf(why, ISSUERS_WHY_MAX, "%.150s: %.340s", path, inner[0] ? inner : rc_name(rc));
 	buf_free(&b);
 	return rc;
 }

@@ -59,14 +59,7 @@ static enum reeve_rc fault(struct loading *l, const char *text)
 	return RC_INVALID;
 }
 
-static struct slice trim(struct slice s)
-{
-	while (s.n && strchr(" \t\r\n", s.p[0]))
-		s = slice_skip(s, 1);
-	while (s.n && strchr(" \t\r\n", s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
+static struct slice trim(struct slice s) { return slice_trim(s, S(" \t\r\n")); }
 
 typedef enum reeve_rc (*row_reader)(struct loading *l, struct slice row);
 

@@ -100,7 +100,7 @@ REEVE_MUST_CHECK enum reeve_rc policy_read(const struct policy_reading *how, con
 /* One acor entry with wildcards in canonical form; p == NULL when it can match nothing. RC_NOMEM only. */
 REEVE_MUST_CHECK enum reeve_rc policy_pattern(const struct ident_home *home, struct slice s, struct arena *a, struct slice *out);
 /* '*' stands for any run of bytes without '/'. */
-bool policy_glob(struct slice pattern, struct slice s);
+static inline bool policy_glob(struct slice pattern, struct slice s) { return slice_like(pattern, s, '/'); }
 struct glob policy_glob_of(struct slice pattern);
 /* Text of an address range, "a.b.c.d[/n]" or IPv6. */
 bool policy_net(struct slice s, bool v4, struct net *out);

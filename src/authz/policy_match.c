@@ -68,31 +68,6 @@ enum reeve_rc policy_pattern(const struct ident_home *home, struct slice s, stru
 	return RC_OK;
 }
 
-/* Segments align one to one because no '*' crosses a '/', and within a segment the earliest place for what follows a
- * '*' is never worse than a later one: so only the last '*' needs to be remembered. */
-bool policy_glob(struct slice pattern, struct slice s)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
-
-	while (k < s.n) {
-		if (i < pattern.n && pattern.p[i] == '*') {
-			star = i++;
-			from = k;
-		} else if (i < pattern.n && pattern.p[i] == s.p[k]) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX && s.p[from] != '/') {
-			i = star + 1;
-			k = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (i < pattern.n && pattern.p[i] == '*')
-		i++;
-	return i == pattern.n;
-}
-
 struct glob policy_glob_of(struct slice pattern)
 {
 	ptrdiff_t at = slice_find(pattern, '*');

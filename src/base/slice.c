@@ -56,6 +56,40 @@ bool slice_utf8(struct slice s)
 	return true;
 }
 
+struct slice slice_trim(struct slice s, struct slice blanks)
+{
+	while (s.n && slice_find(blanks, s.p[0]) >= 0)
+		s = slice_skip(s, 1);
+	while (s.n && slice_find(blanks, s.p[s.n - 1]) >= 0)
+		s.n--;
+	return s;
+}
+
+/* Parts between walls align one to one because no '*' crosses a wall, and within a part the earliest place for what follows a '*' is
+ * never worse than a later one: so only the last '*' needs to be remembered. Never worse than the product of both lengths. */
+bool slice_like(struct slice pattern, struct slice s, int wall)
+{
+	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
+
+	while (k < s.n) {
+		if (i < pattern.n && pattern.p[i] == '*') {
+			star = i++;
+			from = k;
+		} else if (i < pattern.n && pattern.p[i] == s.p[k]) {
+			i++;
+			k++;
+		} else if (star != SIZE_MAX && (unsigned char)s.p[from] != wall) {
+			i = star + 1;
+			k = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (i < pattern.n && pattern.p[i] == '*')
+		i++;
+	return i == pattern.n;
+}
+
 static unsigned char lower(char c)
 {
 	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);

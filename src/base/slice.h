@@ -66,6 +66,18 @@ size_t slice_utf8_char(struct slice s);
 /* All of s is well-formed UTF-8. */
 bool slice_utf8(struct slice s);
 
+/* s without bytes that stand in `blanks` at its ends. */
+struct slice slice_trim(struct slice s, struct slice blanks);
+
+/* Does the pattern fit the whole of s? '*' stands for any run of bytes without `wall`; wall < 0: for any run. */
+bool slice_like(struct slice pattern, struct slice s, int wall);
+
+/* Value of a hexadecimal digit of either case, or -1. */
+static inline int slice_hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* Equality without regard to ASCII case. */
 bool slice_ieq(struct slice a, struct slice b);
 

@@ -14,14 +14,7 @@
 
 static bool blank(char c) { return c == ' ' || c == '\t'; }
 
-static struct slice trim(struct slice s)
-{
-	while (s.n && blank(s.p[0]))
-		s = slice_skip(s, 1);
-	while (s.n && blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
+static struct slice trim(struct slice s) { return slice_trim(s, S(" \t")); }
 
 /* Cut the next run of bytes without blanks off *rest; empty at the end. */
 static struct slice word(struct slice *rest)

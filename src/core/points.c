@@ -208,7 +208,7 @@ static void rules_elsewhere(struct exec *x, struct point_rules *out)
 
 		while (id.n && id.p[0] == ' ')
 			id = slice_skip(id, 1);
-		if (address_fits(pattern, out->address) && exec_lookup(x, id, &t) == RC_OK && !t.virt && t.res.h.ty == TYPE_ACP)
+		if (slice_like(pattern, out->address, -1) && exec_lookup(x, id, &t) == RC_OK && !t.virt && t.res.h.ty == TYPE_ACP)
 			access_add_policy(x, &out->g, t.res.key);
 	}
 	leave_out_delegates(x, &out->g);

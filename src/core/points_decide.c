@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "core/audited.h"
 #include "core/own.h"
+#include "core/pattern.h"
 #include "core/rights/information.h"
 #include "core/types.h"
 
@@ -28,9 +29,10 @@ static void remember(struct decider *k)
 {
 	if (k->sus != SUS_OK)
 		return;
-	audited(k->x, &(struct audit_what){ .kind = k->dec == DECISION_PERMIT ? AUDIT_PERMITTED : AUDIT_DENIED, .action = acop_name(k->facts.op),
-					    .who = k->who.id, .target = k->rules.address, .ground = S("decision for another CSE"),
-					    .detail = k->r->work->who, .ip = k->d.ip_known ? k->d.ip : NULL });
+	audited(k->x, &(struct audit_what){ .kind = k->dec == DECISION_PERMIT ? AUDIT_PERMITTED : AUDIT_DENIED,
+					    .action = acop_name(k->facts.op), .who = k->who.id, .target = k->rules.address,
+					    .ground = S("decision for another CSE"), .detail = k->r->work->who,
+					    .ip = k->d.ip_known ? k->d.ip : NULL });
 }
 
 static enum reeve_rc give(struct decider *k)
@@ -46,12 +48,8 @@ static enum reeve_rc give(struct decider *k)
 /* Does a requester's word stand for rq_authn? Only when we know who it is. */
 static bool vouched_for(struct decider *k)
 {
-	const struct config_list *l = &k->x->core->cfg->distributed.authenticated;
-
-	for (size_t i = 0; k->r->work->facts.authenticated && i < l->n; i++)
-		if (address_fits(l->v[i], k->r->work->who))
-			return true;
-	return false;
+	return k->r->work->facts.authenticated &&
+	       pattern_listed(&k->x->core->cfg->distributed.authenticated, k->r->work->who);
 }
 
 static void gather_facts(struct decider *k)

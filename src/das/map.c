@@ -14,6 +14,7 @@
 #include "core/draft.h"
 #include "core/hub.h"
 #include "core/work.h"
+#include "secenv/secret.h"
 
 enum { LIST_MAX = 32, SIGN_MAX = 1024, LOOKED_AT = 8, HEAD = 8 /* expiry, before the text of an entry */ };
 
@@ -131,16 +132,6 @@ static void kept(struct write_job *job, enum reeve_rc rc)
 	core_resume(m->das->core, m->r);
 }
 
-/* In a time that does not tell how much of it is right. */
-static bool same_secret(struct slice a, struct slice b)
-{
-	unsigned char differs = a.n != b.n;
-
-	for (size_t i = 0; i < a.n && i < b.n; i++)
-		differs |= (unsigned char)(a.p[i] ^ b.p[i]);
-	return !differs;
-}
-
 /* Signatures come in the order of the Token-IDs. */
 static bool keep(struct mapping *m, size_t n_aus)
 {
@@ -160,7 +151,7 @@ static bool keep(struct mapping *m, size_t n_aus)
 		if (m->until[i] && !slice_eq(holder, m->subject)) { /* a record about another's token would let him take it over */
 			m->until[i] = 0;
 			moved += !m->direct && st_get(x.tx, ST_MAP, m->tids[i], &value) == RC_OK && value.n > HEAD &&
-				 same_secret(slice_skip(value, HEAD), m->aus[i]);
+				 secret_same(slice_skip(value, HEAD), m->aus[i]);
 		}
 		known += m->until[i] != 0;
 	}

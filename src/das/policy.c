@@ -2,15 +2,15 @@
 /* Reading the policy file, with the place of each mistake, and finding the rule that fits. */
 #include "das/policy.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "codec/text.h"
 #include "secenv/secenv.h"
 
-enum { FILE_MAX = 4 << 20, RULES_MAX = 4096, CSES_MAX = 4096, LIST_MAX = 1024 };
+enum { FILE_MOST = 4 << 20, RULES_MAX = 4096, CSES_MAX = 4096, LIST_MAX = 1024 };
 static const usec LIFETIME_DEFAULT = 3600 * USEC_S, LIFETIME_MOST = 366 * 86400 * USEC_S;
 
 struct reader {
@@ -185,7 +185,7 @@ static bool read_who(struct reader *r, uint32_t obj, struct das_rule *rule)
 	if (!who || json_kind(r->j, who) != J_ARRAY || !r->j->tok[who].count)
 		return fail(r, "for", "must be a list of accessControlRules, [{\"acor\":[\"C-tablet*\"],\"acop\":2}]");
 	arena_init(&a, mem, sizeof(mem), 64 << 20);
-	buf_init(&acrs, FILE_MAX);
+	buf_init(&acrs, FILE_MOST);
 	buf_lit(&acrs, "{\"acr\":");
 	buf_slice(&acrs, json_raw(r->j, who));
 	buf_char(&acrs, '}');
@@ -352,26 +352,13 @@ enum reeve_rc das_policy_read(struct slice text, const struct policy_options *o,
 
 enum reeve_rc das_policy_load(const char *path, const struct policy_options *o, struct das_policy **out, char why[DAS_WHY_MAX])
 {
-	FILE *f = fopen(path, "re");
-	char *p = f ? malloc(FILE_MAX + 1) : NULL;
-	enum reeve_rc rc = RC_IO;
-	size_t n;
+	struct buf b;
+	enum reeve_rc rc = file_read(path, FILE_MOST, &b, why);
 
 	*out = NULL;
-	if (!p) {
-		snprintf(why, DAS_WHY_MAX, "cannot be read: %s", strerror(errno));
-	} else {
-		n = fread(p, 1, FILE_MAX + 1, f);
-		if (ferror(f))
-			snprintf(why, DAS_WHY_MAX, "cannot be read: %s", strerror(errno));
-		else if (n > FILE_MAX)
-			snprintf(why, DAS_WHY_MAX, "is longer than %d bytes", FILE_MAX);
-		else
-			rc = das_policy_read(slice_of(p, n), o, out, why);
-	}
-	free(p);
-	if (f)
-		fclose(f);
+	if (rc == RC_OK)
+		rc = das_policy_read(buf_view(&b), o, out, why);
+	buf_free(&b);
 	return rc;
 }
 

@@ -312,15 +312,8 @@ int cmd_ae(int argc, char **argv)
 	char why[256] = "";
 	int status;
 
-	for (int i = 0; i < argc; i++)
-		if (wants_help(argv[i])) {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-	if (argc < 1) {
-		fputs(help, stderr);
-		return EXIT_USAGE;
-	}
+	if (told_help(help, argc, argv, &status))
+		return status;
 	arena_init(&ae.memory, NULL, 0, 256 << 20);
 	buf_init(&ae.query, 65536);
 	for (size_t i = 0; i < AE_CLAIMS; i++)

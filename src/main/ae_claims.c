@@ -5,6 +5,7 @@
  * (TS-0009 6.2.2.2, 6.4.19, 6.4.24). A token is a secret and a command line is not: --token @FILE reads it from a file. */
 #include <stdio.h>
 
+#include "base/file.h"
 #include "binding/http/map.h"
 #include "main/ae.h"
 
@@ -20,19 +21,16 @@ static bool visible(struct slice s)
 
 static struct slice from_file(struct ae *ae, const char *path, char why[256])
 {
-	FILE *f = fopen(path, "re");
-	char *text = f ? arena_alloc(&ae->memory, TOKEN_MOST) : NULL;
-	size_t n = text ? fread(text, 1, TOKEN_MOST, f) : 0;
+	char unread[FILE_WHY_MAX];
+	struct slice text = { NULL, 0 };
+	struct buf b;
 
-	if (f)
-		fclose(f);
-	while (n && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
-		n--;
-	if (!n || n == TOKEN_MOST) {
+	if (file_read(path, TOKEN_MOST, &b, unread) == RC_OK)
+		text = slice_trim(arena_dup(&ae->memory, buf_view(&b)), S(" \r\n"));
+	buf_free(&b);
+	if (!text.n)
 		snprintf(why, 256, "--token @%.150s: no token can be read there", path);
-		return (struct slice){ NULL, 0 };
-	}
-	return slice_of(text, n);
+	return text;
 }
 
 bool ae_claim(struct ae *ae, const char *flag, const char *value, char why[256])
@@ -46,7 +44,7 @@ bool ae_claim(struct ae *ae, const char *flag, const char *value, char why[256])
 		k++;
 	if (k == AE_CLAIMS)
 		return false;
-	if (k == AE_TOKENS && v.n && v.p[0] == '@' && !(v = from_file(ae, value + 1, why)).p)
+	if (k == AE_TOKENS && v.n && v.p[0] == '@' && !(v = from_file(ae, value + 1, why)).n)
 		return false;
 	if (!visible(v)) {
 		snprintf(why, 256, "%s: a value without blanks and control characters", flag);

@@ -3,6 +3,8 @@
 #ifndef REEVE_MAIN_COMMANDS_H
 #define REEVE_MAIN_COMMANDS_H
 
+#include <stdbool.h>
+
 enum exit_status {
 	EXIT_OK = 0,
 	EXIT_REFUSED = 1,    /* the CSE refused, or what was checked is not right */
@@ -23,7 +25,9 @@ int cmd_das(int argc, char **argv);
 int serve_das(int argc, char **argv); /* running one (serve.c) */
 
 /* True for --help, -h, help. */
-int wants_help(const char *arg);
+bool wants_help(const char *arg);
+/* When one of the arguments is such a word, or there are none: help on standard output or standard error, and the exit status. */
+bool told_help(const char *help, int argc, char **argv, int *status);
 /* "reeve CMD: ARG: text; see reeve CMD --help" on standard error; EXIT_USAGE. */
 int usage_error(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

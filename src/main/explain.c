@@ -293,15 +293,8 @@ int cmd_explain(int argc, char **argv)
 	struct asked q = { .target_ty = 3, .w = { .when = clock_wall(), .ty = 3 } };
 	int status;
 
-	for (int i = 0; i < argc; i++)
-		if (wants_help(argv[i])) {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-	if (argc < 1) {
-		fputs(help, stderr);
-		return EXIT_USAGE;
-	}
+	if (told_help(help, argc, argv, &status))
+		return status;
 	log_setup(LOG_WARN, false);
 	settings_init(&q.s);
 	status = settings_arguments(&q.s, "explain", true, argc, argv, take, &q);

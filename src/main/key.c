@@ -453,15 +453,8 @@ int cmd_key(int argc, char **argv)
 	struct asked q = { 0 };
 	int status;
 
-	for (int i = 0; i < argc; i++)
-		if (wants_help(argv[i])) {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-	if (argc < 1) {
-		fputs(help, stderr);
-		return EXIT_USAGE;
-	}
+	if (told_help(help, argc, argv, &status))
+		return status;
 	log_setup(LOG_WARN, false);
 	settings_init(&q.s);
 	status = settings_arguments(&q.s, "key", true, argc, argv, take, &q);

@@ -19,9 +19,22 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "check", "check a configuration file, a store or an audit log", cmd_check },
 };
 
-int wants_help(const char *arg)
+bool wants_help(const char *arg)
 {
 	return !strcmp(arg, "--help") || !strcmp(arg, "-h") || !strcmp(arg, "help");
+}
+
+bool told_help(const char *help, int argc, char **argv, int *status)
+{
+	bool wanted = false;
+
+	for (int i = 0; i < argc; i++)
+		wanted |= wants_help(argv[i]);
+	if (argc && !wanted)
+		return false;
+	fputs(help, wanted ? stdout : stderr);
+	*status = wanted ? EXIT_OK : EXIT_USAGE;
+	return true;
 }
 
 int usage_error(const char *command, const char *fmt, ...)

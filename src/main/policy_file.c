@@ -2,33 +2,26 @@
 /* Policies from files, checked as a CSE would check them before it stores them. */
 #include "main/policy_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "codec/model.h"
 
-enum { FILE_MAX = 32 << 20 };
+enum { FILE_MOST = 32 << 20 };
 
 bool policy_file_text(struct arena *a, const char *command, const char *path, struct slice *out)
 {
-	FILE *f = fopen(path, "re");
-	char piece[16384];
+	char why[FILE_WHY_MAX];
 	struct buf b;
-	bool ok;
+	const enum reeve_rc rc = file_read(path, FILE_MOST, &b, why);
 
-	buf_init(&b, FILE_MAX);
-	for (size_t n; f && !b.failed && (n = fread(piece, 1, sizeof(piece), f));)
-		buf_add(&b, piece, n);
-	*out = f ? arena_dup(a, buf_view(&b)) : (struct slice){ NULL, 0 };
-	ok = f && !ferror(f) && !b.failed && out->p;
-	if (!ok)
-		fprintf(stderr, "reeve %s: %s: %s\n", command, path, f ? "cannot be read, or is too long" : "cannot be opened");
-	if (f)
-		fclose(f);
+	*out = rc == RC_OK ? arena_dup(a, buf_view(&b)) : (struct slice){ NULL, 0 };
+	if (!out->p)
+		fprintf(stderr, "reeve %s: %s: %s\n", command, path, rc == RC_OK ? "no memory is left for it" : why);
 	buf_free(&b);
-	return ok;
+	return out->p;
 }
 
 /* What the CSE checks first when a policy is written: the data model. */

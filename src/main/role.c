@@ -465,15 +465,8 @@ int cmd_role(int argc, char **argv)
 	char why[256] = "";
 	int status;
 
-	for (int i = 0; i < argc; i++)
-		if (wants_help(argv[i])) {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-	if (argc < 1) {
-		fputs(help, stderr);
-		return EXIT_USAGE;
-	}
+	if (told_help(help, argc, argv, &status))
+		return status;
 	arena_init(&q.ae.memory, NULL, 0, 256 << 20);
 	buf_init(&q.ae.query, 65536);
 	q.ae.client.from = slice_str(from);

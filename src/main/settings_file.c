@@ -4,17 +4,16 @@
  * The file is lines: `[section]`, `key = value`, `# comment`; blanks around are ignored, a value runs to the end of its
  * line. A list may be given on several lines. All mistakes are reported, not only the first, so that one look mends
  * the file. */
-#include <errno.h>
 #include <stdarg.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "authz/ident.h"
+#include "base/file.h"
 #include "codec/text.h"
 #include "main/commands.h"
 #include "main/settings.h"
 
-enum { FILE_MAX = 1 << 20, ERRORS_MAX = 50 };
+enum { FILE_MOST = 1 << 20, ERRORS_MAX = 50 };
 
 void settings_init(struct settings *s)
 {
@@ -109,14 +108,7 @@ static enum reeve_rc set(struct settings *s, int at, struct slice value, enum op
 	return option_parse(o, value, &s->c, &s->memory, why);
 }
 
-static struct slice blank_trim(struct slice s)
-{
-	while (s.n && strchr(" \t\r", s.p[0]))
-		s = slice_skip(s, 1);
-	while (s.n && strchr(" \t\r", s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
+static struct slice blank_trim(struct slice s) { return slice_trim(s, S(" \t\r")); }
 
 static bool known_section(struct slice name)
 {
@@ -195,43 +187,17 @@ static void read_pair(struct reading *r, struct slice line)
 		mistake(r, "%s.%s: %s", options[at].section, options[at].key, why);
 }
 
-static enum reeve_rc load(const char *path, struct buf *b, FILE *err)
-{
-	FILE *f = fopen(path, "re");
-	struct stat st;
-	size_t n;
-
-	if (!f || fstat(fileno(f), &st) < 0 || S_ISDIR(st.st_mode)) {
-		fprintf(err, "%s: cannot be read: %s\n", path, f && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
-		if (f)
-			fclose(f);
-		return RC_IO;
-	}
-	do {
-		char *room = buf_room(b, 4096);
-		n = room ? fread(room, 1, 4096, f) : 0;
-		b->n += n;
-	} while (n);
-	n = (size_t)ferror(f);
-	fclose(f);
-	if (n || b->failed) {
-		fprintf(err, "%s: %s\n", path, n ? "cannot be read" : "is longer than 1 MiB: this is no configuration file");
-		return RC_IO;
-	}
-	return RC_OK;
-}
-
 enum reeve_rc settings_read(struct settings *s, const char *path, FILE *err)
 {
 	struct reading r = { .s = s, .path = path, .err = err };
 	unsigned before = s->errors;
+	char why[FILE_WHY_MAX];
 	struct buf b;
-	struct slice rest;
-	enum reeve_rc rc;
+	const enum reeve_rc rc = file_read(path, FILE_MOST, &b, why);
+	struct slice rest = buf_view(&b);
 
-	buf_init(&b, FILE_MAX);
-	rc = load(path, &b, err);
-	rest = buf_view(&b);
+	if (rc != RC_OK)
+		fprintf(err, "%s: %s\n", path, why);
 	while (rc == RC_OK && rest.p && rest.n) {
 		struct slice line = blank_trim(slice_cut(&rest, '\n'));
 		r.line++;

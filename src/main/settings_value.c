@@ -37,14 +37,7 @@ static const struct word operations[] = {
 	{ "notify", ACOP_NOTIFY }, { "discovery", ACOP_DISCOVERY }, { NULL, 0 },
 };
 
-static struct slice trim(struct slice s)
-{
-	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_skip(s, 1);
-	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
-}
+static struct slice trim(struct slice s) { return slice_trim(s, S(" \t")); }
 
 static enum reeve_rc wrong(char why[256], struct slice text, const char *expected)
 {

@@ -2,11 +2,11 @@
 /* `reeve token`: oneM2M tokens from the shell. This file: the command line, and issuing with a key of the sealed key file. */
 #include "main/token.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "authz/pdp.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "codec/text.h"
@@ -116,30 +116,17 @@ static bool take(void *ctx, int argc, char **argv, int *i)
 
 struct slice token_input(struct token_asked *q, const char *path)
 {
-	const bool standard = !path || !strcmp(path, "-");
-	FILE *f = standard ? stdin : fopen(path, "re");
+	const char *file = path && strcmp(path, "-") ? path : NULL;
+	char why[FILE_WHY_MAX];
 	struct slice s = { NULL, 0 };
 	struct buf b;
-	char *room;
-	size_t n;
 
-	if (!f) {
-		token_refused(q, "%s: %s", path, strerror(errno));
-		return s;
-	}
-	buf_init(&b, 1 << 20);
-	while ((room = buf_room(&b, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
-		b.n += n;
-	if (ferror(f) || b.failed)
-		token_refused(q, "%s: cannot be read, or is too long", standard ? "standard input" : path);
-	else
+	if (file_read(file, 1 << 20, &b, why) == RC_OK)
 		s = arena_dup(&q->a, buf_view(&b));
-	if (!standard)
-		fclose(f);
+	else
+		token_refused(q, "%s: %s", file ? file : "standard input", why);
 	buf_free(&b);
-	while (s.n && strchr(" \t\r\n", s.p[s.n - 1]))
-		s.n--;
-	return s;
+	return slice_trim(s, S(" \t\r\n"));
 }
 
 /* --- issue --- */
@@ -353,15 +340,10 @@ int cmd_token(int argc, char **argv)
 	struct token_asked *q;
 	int status;
 
-	for (int i = 0; i < argc; i++)
-		if (wants_help(argv[i])) {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
-	if (argc < 1 || !(q = calloc(1, sizeof(*q)))) {
-		fputs(help, stderr);
-		return EXIT_USAGE;
-	}
+	if (told_help(help, argc, argv, &status))
+		return status;
+	if (!(q = calloc(1, sizeof(*q))))
+		return EXIT_UNREACHABLE;
 	log_setup(LOG_WARN, false);
 	arena_init(&q->a, NULL, 0, 64 << 20);
 	settings_init(&q->s);

@@ -4,8 +4,7 @@
 #ifndef REEVE_SECENV_SECRET_H
 #define REEVE_SECENV_SECRET_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/slice.h"
 
 /* Zeroed; NULL when the heap is full or cannot hold so much in one piece. */
 void *secret_alloc(size_t n) __attribute__((alloc_size(1)));
@@ -15,5 +14,7 @@ void secret_free(void *p);
 void secret_wipe(void *p, size_t n);
 /* In time that depends on n alone. */
 bool secret_equal(const void *a, const void *b, size_t n);
+/* The same for two texts; that their lengths differ is no secret, and an empty one equals nothing. */
+static inline bool secret_same(struct slice a, struct slice b) { return a.n && a.n == b.n && secret_equal(a.p, b.p, a.n); }
 
 #endif

@@ -131,7 +131,7 @@ def test_a_mistake_in_the_file_is_told(tmp_path, cases, words):
 
 
 def test_what_cannot_be_read(tmp_path):
-    assert "cannot be opened" in policy("test", tmp_path / "none", expect=UNREACHABLE).stderr
+    assert "cannot be read" in policy("test", tmp_path / "none", expect=UNREACHABLE).stderr
     cases = write(tmp_path, "c.json", {"cases": []})
     bad = write(tmp_path, "bad.json", {"m2m:acp": {"pv": allow(rule("C1", 2, acco=[{"actw": ["noon"]}]))}})
     assert "would be refused" in policy("test", cases, "--policy", bad, expect=UNREACHABLE).stderr

@@ -26,17 +26,6 @@ void map_bad(struct req *r, const char *text, struct slice what)
 		r->bad = S("the request needs more memory than limits.request_memory");
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Percent-decoded copy in a. p == NULL: none, and *why tells. */
 static struct slice unescape(struct arena *a, struct slice s, const char **why)
 {
@@ -50,7 +39,7 @@ static struct slice unescape(struct arena *a, struct slice s, const char **why)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '%') {
-			int hi = i + 1 < s.n ? hex(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
+			int hi = i + 1 < s.n ? slice_hex(s.p[i + 1]) : -1, lo = i + 2 < s.n ? slice_hex(s.p[i + 2]) : -1;
 			if (hi < 0 || lo < 0 || !(hi | lo)) {
 				*why = "bad percent escape";
 				return (struct slice){ NULL, 0 };

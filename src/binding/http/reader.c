@@ -99,15 +99,6 @@ static void look_at_line(struct http_in *in, const char *p, size_t n)
 
 /* --- headers --- */
 
-static struct slice trim(struct slice s)
-{
-	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_skip(s, 1);
-	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
-}
-
 /* Headers about the message itself; others are the mapping's. */
 static int message_header(struct http_in *in, struct slice name, struct slice value)
 {
@@ -132,7 +123,7 @@ static int message_header(struct http_in *in, struct slice name, struct slice va
 
 static int header_end(struct http_in *in)
 {
-	struct slice name = in->name, value = in->in_value ? trim(in->value) : S("");
+	struct slice name = in->name, value = in->in_value ? slice_trim(in->value, S(" \t")) : S("");
 
 	in->name = in->value = (struct slice){ NULL, 0 };
 	in->in_value = in->value_touched = false;
@@ -236,20 +227,9 @@ static const http_parser_settings settings = {
 
 /* --- chunks (RFC 7230 4.1) --- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int chunk_size(struct http_in *in, char c)
 {
-	int d = hex_digit(c);
+	int d = slice_hex(c);
 
 	if (d >= 0 && in->chunk_digits < 8) {
 		in->chunk_left = in->chunk_left << 4 | (unsigned)d;

@@ -10,6 +10,7 @@
 #include "core/rights/consult_int.h"
 #include "core/trust.h"
 #include "core/work.h"
+#include "secenv/secret.h"
 
 enum { SLOTS = 1024, SIGNS_MOST = 8, SIGN_LONGEST = 1024 };
 static const usec kept = 300 * USEC_S;
@@ -90,18 +91,6 @@ void relations_learn(struct relations *s, struct slice id, const struct slice *s
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* In a time that depends on the lengths only. */
-static bool same(struct slice a, struct slice b)
-{
-	volatile unsigned char differ = 0;
-
-	if (a.n != b.n || !a.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		differ = (unsigned char)(differ | (a.p[i] ^ b.p[i]));
-	return differ == 0;
-}
-
 enum found { UNKNOWN, DIFFERENT, SAME };
 
 /* Is one of r's signatures one that is kept for the token? What proved something is used up. */
@@ -115,7 +104,7 @@ static enum found compare(struct relations *s, struct slice id, const struct req
 		f = DIFFERENT;
 		for (size_t i = 0; i < r->n_aus; i++)
 			for (size_t k = 0; k < (*slot)->n; k++)
-				if (same(r->aus[i], (*slot)->sign[k]))
+				if (secret_same(r->aus[i], (*slot)->sign[k]))
 					f = SAME;
 		if (f == SAME) {
 			drop(*slot);
