@@ -36,7 +36,8 @@ def reply(rsc=2000, body=b"", status=200, headers=()):
 
 
 class PeerCSE:
-    """answer(message) gives the bytes of the answer (see reply), None for reply(), or "" for silence. It may block."""
+    """answer(message) gives the bytes of the answer (see reply), None for reply(), "" for silence, or (bytes,) to close the
+    connection after them. It may block."""
 
     def __init__(self, answer=None, port=0):
         self.got = queue.Queue()
@@ -85,6 +86,9 @@ class PeerCSE:
                     a = self.answer(m)
                     if a == "":
                         f.read(1)  # until the other side gives up
+                        return
+                    if isinstance(a, tuple):  # the last word on this connection
+                        c.sendall(a[0])
                         return
                     a = reply() if a is None else a
                     c.sendall(a.replace(b"{ri}", (m["X-M2M-RI"] or "").encode()))
