@@ -228,7 +228,7 @@ def test_a_node_dies(new_server):
 
 def test_what_came_from_above(new_server):
     """CORE-132, CORE-133: without a match, what an AE or a descendant asks goes up; what comes from the registrar does not go back."""
-    peer = PeerCSE(lambda m: reply(2000, b"{}") if m.method == "GET" else reply(2001, b"", 201))
+    peer = PeerCSE(lambda m: {"GET": reply(2000, b"{}"), "POST": reply(2001, b"", 201), "PUT": reply(2004)}[m.method])
     s = new_server(below(peer.port))
     registered(s)
     for _ in range(2):
