@@ -260,6 +260,8 @@ static void copy_work(struct req_work *to, const struct req_work *from)
 	to->facts = from->facts;
 	to->rights = from->rights; /* what was verified for the request holds for its parts */
 	to->rights.state[RIGHTS_TOKENS] = NULL; /* depends on the address; from the cache it is cheap */
+	to->rights.first = to->rights.last = NULL; /* what is told of a part ends with its arena */
+	to->rights.n_told = 0;
 	to->rqet = from->rqet;
 	to->rset = from->rset;
 	to->m = from->m;
