@@ -27,6 +27,19 @@ static struct slice relative(const struct ident_home *home, struct slice canonic
 	return canonical;
 }
 
+/* An address that the CSE of the token told, absolute. Nothing when it is not its own: as the issuer we could do harm elsewhere. */
+static struct slice address_of(struct rehold *h, struct slice uri)
+{
+	const struct ident_home *home = &h->das->core->home;
+	struct slice local, cse;
+
+	if (uri.n && uri.p[0] != '/')
+		return arena_printf(&h->r->arena, "%.*s/%.*s", SF(relative(home, h->cse->id)), SF(uri));
+	if (!uri.n || ident_route(&h->r->arena, home, uri, &local, &cse) != WHERE_TRANSIT || !slice_eq(cse, h->cse->id))
+		return (struct slice){ NULL, 0 };
+	return uri;
+}
+
 static void end(struct rehold *h, int rsc, const char *why)
 {
 	if (h->with)
@@ -60,14 +73,11 @@ static void found(struct outbound *o, const struct rsp *rsp)
 	if (rsp->rsc == 2000 && rsp->pc.n && json_parse(&r->arena, arena_dup(&r->arena, rsp->pc), &json_default_limits, &j, &why) == RC_OK)
 		list = json_member(&j, 0, S("m2m:uril"));
 	if (list && json_kind(&j, list) == J_ARRAY && j.tok[list].count)
-		uri = json_string(&r->arena, &j, list + 1);
+		uri = address_of(h, json_string(&r->arena, &j, list + 1));
 	if (!uri.n) {
 		end(h, 4004, "the CSE of the token keeps no resource of it; present the token there, and it asks for the signature");
 		return;
 	}
-	/* an address relative to that CSE */
-	if (uri.p[0] != '/')
-		uri = arena_printf(&r->arena, "%.*s/%.*s", SF(relative(&h->das->core->home, h->cse->id)), SF(uri));
 	buf_init(&pc, 4096);
 	buf_lit(&pc, "{\"m2m:tk\":{\"tkhd\":");
 	buf_json(&pc, h->holder);

@@ -11,6 +11,7 @@ import time
 import pytest
 from jwcrypto import jwk, jws
 
+from harness import PeerCSE, reply
 from harness.server import Server, binary
 
 GW, DAS = "//iot.example/gw7", "//iot.example/Sdas1"
@@ -251,6 +252,34 @@ def test_relationship(das):
     assert seci7(das, "/gw7/Ctablet2", tids=[tid], aus=["bmV3"]).rsc == 2000
     assert seci7(das, "/gw7", tids=[tid], asri=True).content["m2m:seci"]["dars"]["signature"] == ["bmV3"]
     assert seci7(das, "/gw7/Cphone", tids=[tid], aus=["bmV3"]).rsc == 4004
+
+
+@pytest.mark.parametrize("uri,path", [
+    ("cse/tok-1", "/~/gw7/cse/tok-1"), ("/gw7/cse/tok-1", "/~/gw7/cse/tok-1"), ("//iot.example/gw7/cse/tok-1", None),
+    ("/gw8/cse/tok-1", None), ("//other.example/gw7/cse/tok-1", None), ("/das1/das/tok-1", None), ("/gw77/tok-1", None), ("/", None),
+])
+def test_indirect_update(uri, path):
+    """AUTHZ-205: the DAS has the holder changed at the CSE of the token, and nowhere else, whatever address that CSE tells"""
+    peer = PeerCSE(lambda m: reply(body=json.dumps({"m2m:uril": [uri]}).encode()) if m.method == "GET" else reply(rsc=2004))
+    d = Das(policy(cses=[{"id": "/gw7", "poa": peer.url, "base": "/gw7/cse"}, {"id": "/gw8", "poa": peer.url}])).start()
+    try:
+        tid = d.claims(granted(d.ask("/gw7", op=2, trt=3, trid=BED, **{"or": TABLET}))["tkns"][0])[1]["jti"]
+        assert seci7(d, "/gw7/Ctablet2", tids=[tid], aus=["c2lnbg"]).rsc == 2000
+        assert seci7(d, "/gw7/Cthief", tids=[tid], aus=["c2lnbB"]).rsc == 4004
+        answer = seci7(d, "/gw7/Cnew", tids=[tid], aus=["c2lnbg"])
+        asked = peer.next()
+        assert asked.method == "GET" and asked["X-M2M-Origin"] == "/Sdas1" and "tkid=" in asked.target
+        if not path and "iot" not in uri:
+            assert answer.rsc == 4004 and peer.got.empty()
+            return
+        assert answer.rsc == 2000, answer.what
+        change = peer.next()
+        assert change.method == "PUT" and change["X-M2M-Origin"] == "/Sdas1"
+        assert change.target in (path, "/_/iot.example/gw7/cse/tok-1")
+        assert json.loads(change.body) == {"m2m:tk": {"tkhd": GW + "/Cnew"}}
+    finally:
+        d.stop()
+        d.remove()
 
 
 def test_check(tmp_path):
