@@ -129,6 +129,14 @@ def test_one_of_several_signatures(case, das):
     case.get(case.new, aus="Yg+" + sign(case.id)).expect(2000)
 
 
+def test_answer_about_several_tokens(case, das):
+    """AUTHZ-208: what stands for another token is worth nothing for this one"""
+    das.answer = lambda q: dars("t@das.example", case.id, signature=[sign(case.id), "YQ"])
+    assert wants_signature(case.get(case.new).expect(4103))
+    case.get(case.new, aus=sign(case.id)).expect(4103)
+    case.get(case.new, aus="YQ").expect(2000)
+
+
 @pytest.mark.parametrize("aus", [sign("other"), sign("x", b"other secret"), "YQ", None])
 def test_wrong_signature(case, das, aus):
     """AUTHZ-208: refused, and the holder stays"""
@@ -148,6 +156,8 @@ NO_SIGNATURE = {
     "sit 7": lambda q: {"m2m:seci": {"sit": 7, "dars": keeps(q)["m2m:seci"]["dars"]}},
     "sit 2": lambda q: {"m2m:seci": {"sit": 2, "dres": {}}},
     "neither tids nor tkns": lambda q: {"m2m:seci": {"sit": 8, "dars": {"signature": [sign(q.darq["tids"][0])]}}},
+    "another token's": lambda q: dars("t@das.example", signature=[sign(q.darq["tids"][0])]),
+    "two, one signature": lambda q: dars("t@das.example", q.darq["tids"][0], signature=[sign(q.darq["tids"][0])]),
     "text": lambda q: dars(*q.darq["tids"], signature=sign(q.darq["tids"][0])),
     "nonsense": lambda q: Reply(body=b"{{{"),
     "refused": lambda q: Reply(keeps(q), rsc=4103),
@@ -198,6 +208,7 @@ def give(case, who, content, **kw):
 def test_signatures_go_to_the_das(case, das):
     """AUTHZ-209: with the AE-ID; and come back to nobody"""
     das.answer = keeps
+    case.get(case.old).expect(2000)
     r = give(case, case.old, {"sit": 7, "darq": {"tids": [case.id], "aus": [sign(case.id)], "asri": True}}).expect(2000)
     assert not r.body
     q = das.asked()
@@ -210,6 +221,9 @@ def test_signatures_go_to_the_das(case, das):
 def test_signature_of_somebody_else(case, das):
     """AUTHZ-209: only the holder says what stands for a token"""
     das.answer = keeps
+    for who in (case.new, case.old):  # nobody knows whose it is
+        r = give(case, who, {"sit": 7, "darq": {"tids": [case.id], "aus": [sign(case.id, b"mine")]}}).expect(4103)
+        assert "send it whole" in r.content["m2m:dbg"]
     case.get(case.old).expect(2000)
     for darq in ({"tids": [case.id]}, {"tkns": [case.token]}, {"tids": [case.id], "or": absolute(case.s, case.old.origin)}):
         give(case, case.new, {"sit": 7, "darq": dict(darq, aus=[sign(case.id, b"mine")])}).expect(4103)
@@ -235,6 +249,7 @@ def test_no_such_das(case, das):
 def test_das_declines(case, das):
     """AUTHZ-209"""
     das.answer = Reply(rsc=4103)
+    case.get(case.old).expect(2000)
     give(case, case.old, {"sit": 7, "darq": {"tids": [case.id], "aus": ["YQ"]}}).expect(4103)
     das.asked()
 
@@ -243,6 +258,7 @@ def test_next_address(start, issuer, das):
     """AUTHZ-209: when one cannot be reached"""
     c = Case(start(["http://127.0.0.1:%d/none" % free_port(), das.url]), das, issuer)
     das.answer = NOTHING
+    c.get(c.old).expect(2000)
     give(c, c.old, {"sit": 7, "darq": {"tids": [c.id], "aus": ["YQ"]}}).expect(2000)
     das.asked()
 

@@ -32,11 +32,13 @@ static bool one_issuer(struct req *r, const struct issuer *i, const struct issue
 	return true;
 }
 
+/* NULL: it is not in the cache, and nobody here knows whose it is. */
 static bool held(struct req *r, const struct token_entry *e)
 {
-	if (slice_eq(e->holder, r->work->who))
+	if (e && slice_eq(e->holder, r->work->who))
 		return true;
-	return req_refuse(r, 4103, "darq: the Originator is not the holder of the token") == RC_OK;
+	return req_refuse(r, 4103, e ? "darq: the Originator is not the holder of the token"
+				     : "darq: tids: a token that is not known here; send it whole, as one of tkns") == RC_OK;
 }
 
 static bool check_ids(struct core *c, struct req *r, const struct issuers *issuers, const struct seci_relation *d,
@@ -44,10 +46,10 @@ static bool check_ids(struct core *c, struct req *r, const struct issuers *issue
 {
 	for (size_t i = 0; i < d->n_ids; i++) {
 		const struct token_entry *e = token_cache_by_id(tokens_cache(c), d->ids[i], clock_wall());
-		bool ok = !e || held(r, e);
+		bool ok = one_issuer(r, issuers_by_domain(issuers, issuer_domain_of(d->ids[i])), all) && held(r, e);
 
 		token_entry_put(tokens_cache(c), e);
-		if (!ok || !one_issuer(r, issuers_by_domain(issuers, issuer_domain_of(d->ids[i])), all))
+		if (!ok)
 			return false;
 	}
 	return true;
