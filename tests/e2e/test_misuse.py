@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts to get what one should not have, by what roles, tokens, grants and other CSEs' answers have to do with each other."""
 
+import concurrent.futures
 import json
+import signal
+import socket
 import threading
+import time
 
 import pytest
 
 from harness import absolute, rule, stamp, unique, wait_until
-from harness.das import NOTHING, SETTINGS, Das, World, dres, granted
+from harness.das import NOTHING, SETTINGS, Das, World, dres
 from harness.tokens import Issuer, permit, write_issuers
 
 NURSE = "nurse@hospital.example"
@@ -53,3 +57,92 @@ def test_members_have_a_story_of_their_own(ward, issuer):
         assert [m["rsc"] for m in r.content["m2m:agr"]["m2m:rsp"]] == [4103, 2004, 2004, 2004, 2004, 4103]
     lines = [json.loads(x) for x in (s.folder / "data" / "decisions.log").read_text().splitlines()]
     assert len(lines) == 12 and all("rights" in x for x in lines)
+
+
+# --- rights that end while a request waits
+
+
+@pytest.fixture
+def trusting(new_server, das, issuer, tmp_path):
+    """A World whose CSE knows the DAS as an issuer."""
+    path = tmp_path / "issuers.json"
+    s = new_server(dict(SETTINGS, **{"authz.issuers": write_issuers(path, issuer.entry(das=[das.url]))}))
+    w = World(s, das)
+    w.issuers = path
+    return w
+
+
+def pass_on(issuer, w, **changes):
+    return dres(tkns=[issuer.token(w.who, [permit(w.cnt, rule("all", 2 | 4))], **dict({"aud": ["//reeve.local/reeve"]}, **changes))])
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_token_that_expires_while_the_request_waits(trusting, das, issuer, change):
+    """AUTHZ-176: it was good when the request came, and is not when it is executed"""
+    w = trusting
+    das.answer = lambda q: pass_on(issuer, w, exp=int(time.time()) + 3)
+    w.ae.retrieve(w.cnt).expect(2000)
+    das.answer = NOTHING
+    late = {"X-M2M-OET": "3500"}
+    (w.ae.update(w.cnt, 3, {"lbl": ["late"]}, headers=late) if change else w.ae.retrieve(w.cnt, headers=late)).expect(4103)
+    assert "lbl" not in w.owner.retrieve(w.cnt).expect(2000)
+
+
+def reload(s):
+    said = "are read again"
+    had = s.errors().count(said)
+    s.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: s.errors().count(said) > had)
+
+
+@pytest.mark.parametrize("how", ["tkns", "tids", "ltids"])
+@pytest.mark.parametrize("change", [False, True])
+def test_token_that_is_revoked_while_the_request_waits(trusting, das, issuer, how, change):
+    """AUTHZ-168: its issuer is taken out of the file"""
+    w, s = trusting, trusting.server
+    das.answer = NOTHING
+    claims = issuer.claims(w.who, [permit(w.cnt, rule("all", 2 | 4))])
+    token = issuer.sign(claims)
+    lti = w.ae.retrieve(w.cnt, headers={"Authorization": token}).expect(2000).headers["x-m2m-ati"].split(":")[0]
+    query = {"tkns": {}, "tids": {"tids": claims["jti"]}, "ltids": {"ltids": lti}}[how]
+    h = {"X-M2M-OET": "2500", **({"Authorization": token} if how == "tkns" else {})}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        f = pool.submit(lambda: w.ae.update(w.cnt, 3, {"lbl": ["late"]}, query=query, headers=h) if change
+                        else w.ae.retrieve(w.cnt, query, headers=h))
+        wait_until(lambda: s.metrics()["parked"] == 1)
+        write_issuers(w.issuers)
+        reload(s)
+        f.result().expect(4103)
+    assert "lbl" not in w.owner.retrieve(w.cnt).expect(2000)
+
+
+@pytest.mark.parametrize("what", ["policy", "token"])
+def test_grant_for_a_registration_that_is_gone(trusting, das, issuer, what):
+    """AUTHZ-191, AUTHZ-175 (Q-41): who registers under a name meanwhile does not get what was granted to the one before"""
+    w, s = trusting, trusting.server
+    held = threading.Event()
+
+    def answer(q):
+        held.wait(30)
+        return w.grants(2) if what == "policy" else pass_on(issuer, w)
+    das.answer = answer
+    try:
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.sendall(("GET /%s HTTP/1.1\r\nHost: x\r\nX-M2M-Origin: %s\r\nX-M2M-RI: gone\r\nX-M2M-RVI: 3\r\n\r\n"
+                       % (w.cnt, w.ae.origin)).encode())
+            das.asked()
+            w.ae.delete(w.ae.at).expect(2002)
+            again = s.entity(w.ae.origin)
+            again.create(s.base, 2, {"rn": unique("ae"), "api": "Ntest", "rr": False, "srv": ["3"]}).expect(2001)
+            das.answer = NOTHING
+            held.set()
+            c.settimeout(15)
+            assert b"4103" in c.recv(4096)
+    finally:
+        held.set()
+    again.retrieve(w.cnt).expect(4103)
+    assert s.metrics()["grants"] == 0
+    das.answer = lambda q: w.grants(2) if what == "policy" else pass_on(issuer, w)
+    again.retrieve(w.cnt).expect(2000)
+    das.answer = NOTHING
+    again.retrieve(w.cnt).expect(2000)

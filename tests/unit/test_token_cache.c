@@ -142,6 +142,7 @@ static void forgotten(void **state)
 	token_cache_clear(c);
 	assert_false(there(c, 0, now));
 	assert_ptr_equal(e->token, w.t[0]);
+	assert_true(token_entry_withdrawn(e));
 	token_entry_put(c, e);
 	e = token_cache_put(c, &n, before, now);
 	assert_true(e && !e->local_id[0] && !there(c, 0, now));
@@ -150,9 +151,17 @@ static void forgotten(void **state)
 	put(c, 1, true);
 	put(c, 3, false);
 	assert_true(token_cache_any_direct(c));
+	e = token_cache_by_id(c, S("t1@das.example"), now);
+	before = token_cache_generation(c);
+	assert_false(token_entry_withdrawn(e));
 	token_cache_forget_holder(c, S(HOLDER));
+	assert_true(token_entry_withdrawn(e) && token_cache_generation(c) != before);
+	token_entry_put(c, e);
 	assert_true(there(c, 0, now) && !there(c, 1, now) && !there(c, 3, now));
+	e = token_cache_by_id(c, S("t0@das.example"), now);
 	token_cache_forget_id(c, S("t0@das.example"));
+	assert_true(token_entry_withdrawn(e));
+	token_entry_put(c, e);
 	assert_false(there(c, 0, now) || token_cache_any_direct(c));
 	token_cache_free(c);
 }
@@ -171,6 +180,7 @@ static void reheld(void **state)
 	assert_true(token_cache_rehold(c, S("t1@das.example"), S(DAS), S("//sp.example/gw7/C9"), now));
 	nw = token_cache_by_hash(c, w.hash[1], now);
 	assert_true(slice_eq(nw->holder, S("//sp.example/gw7/C9")) && slice_eq(old->holder, S(HOLDER)));
+	assert_true(token_entry_withdrawn(old) && !token_entry_withdrawn(nw)); /* AUTHZ-174 */
 	assert_string_equal(nw->local_id, old->local_id);
 	token_entry_put(c, nw);
 	put(c, 1, false); /* the same text once more does not undo it */

@@ -25,6 +25,7 @@ static bool wants(struct exec *x, struct req *r, const struct rights_question *q
 	if (!x->core->consult || !(s = consult_state_of(r)))
 		return false;
 	s->target = q->target->key;
+	s->ae = rights_registration(x, r);
 	return s->relation || (x->core->cfg->dynamic.direct && consult_askable(r, q) && consult_find(x, r, q, &s->list));
 }
 
@@ -43,26 +44,26 @@ void consult_permitted(struct exec *x, struct req *r)
 
 /* --- the refusal --- */
 
-/* The question as JWE. False: there is no key, or it failed; it then stands there in clear. */
-static bool add_secured(struct buf *b, const struct issuer *i, struct slice question)
+/* The question: as JWE where the DAS has a key for it, and then in no other way. Neither is mandatory. */
+static void add_question(struct buf *b, const struct issuer *i, struct slice question)
 {
 	const struct jose_params params = { .typ = S("JWT") };
 	struct key_ref *key = i ? i->das_key.key : NULL;
 	const char *why;
 	struct buf jwe;
-	bool done;
 
-	if (!key)
-		return false;
+	if (!key) {
+		buf_lit(b, ",\"dreq\":");
+		buf_slice(b, question);
+		return;
+	}
 	buf_init(&jwe, 2 * SECI_BYTES_MOST);
-	done = jose_encrypt(key, alg_in(key_info(key)->alg, ALGS_GCM) ? ALG_NONE : ALG_A256GCM, &params, question, &jwe, &why) == RC_OK &&
-	       !jwe.failed;
-	if (done) {
+	if (jose_encrypt(key, alg_in(key_info(key)->alg, ALGS_GCM) ? ALG_NONE : ALG_A256GCM, &params, question, &jwe, &why) == RC_OK &&
+	    !jwe.failed) {
 		buf_lit(b, ",\"sdr\":");
 		buf_json(b, buf_view(&jwe));
 	}
 	buf_free(&jwe);
-	return done;
 }
 
 /* Token Request Information: whom the Originator may ask itself (TS-0004 6.3.5.45). */
@@ -80,10 +81,7 @@ static void tell_where(struct exec *x, struct req *r, const struct rights_questi
 	for (size_t i = 0; i < l->n; i++) {
 		buf_slice(&b, i ? S(",{\"uri\":") : S("{\"uri\":"));
 		buf_json(&b, l->das[i].address[0]);
-		if (!add_secured(&b, issuers_by_das(issuers, l->das[i].address[0]), l->das[i].question)) {
-			buf_lit(&b, ",\"dreq\":");
-			buf_slice(&b, l->das[i].question);
-		}
+		add_question(&b, issuers_by_das(issuers, l->das[i].address[0]), l->das[i].question);
 		buf_char(&b, '}');
 	}
 	buf_lit(&b, "]}");

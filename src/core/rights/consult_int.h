@@ -36,6 +36,7 @@ struct waiter {
 struct consult_state {
 	struct das_list list;
 	struct res_key target;
+	uint64_t ae;             /* rights_registration */
 	struct waiter waiter;
 	bool relation;           /* it is about the holder of a token (relation.h), which is */
 	struct slice token;      /* this Token-ID */
@@ -48,8 +49,8 @@ bool consult_waited(const struct req *r);
 
 /* A token that the DAS at this address gave for `who`: verify it, and keep it for who's requests (AUTHZ-193). *what: its Token-ID, or why
  * it does not count; from a. */
-bool consult_take_token(struct core *c, struct slice address, struct slice who, struct slice text, bool mapped, struct arena *a,
-			struct slice *what);
+bool consult_take_token(struct core *c, struct slice address, struct slice who, uint64_t ae, struct slice text, bool mapped,
+			struct arena *a, struct slice *what);
 
 /* Let r wait for the answer. Ends with rights_fetched, later. */
 void consult_join(struct consult *k, struct req *r, struct consult_state *s);

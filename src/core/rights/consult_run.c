@@ -34,6 +34,7 @@ struct consultation {
 	struct slice key;
 	struct slice who;
 	struct res_key target;
+	uint64_t ae;                /* rights_registration of who */
 	struct das_list list;
 	struct slice relation;      /* Token-ID whose signature is asked for; empty: privileges are */
 	enum phase phase;
@@ -252,7 +253,8 @@ static void made(struct write_job *j, enum reeve_rc rc)
 		if (rc == RC_LIMIT)
 			metrics_inc(m, limit_grants);
 		tell(n, "granted privileges that could not be kept: %s",
-		     rc == RC_LIMIT ? "dynamic.grants or dynamic.grants_each is met" : rc_name(rc));
+		     rc == RC_LIMIT ? "dynamic.grants or dynamic.grants_each is met"
+		     : rc == RC_NOTFOUND ? "the target or the Originator's registration is gone" : rc_name(rc));
 	}
 	if (n->granted)
 		conclude(n);
@@ -287,7 +289,8 @@ static bool grant_policy(struct consultation *n, struct arena *a, const struct s
 		tell(n, "granted privileges that have ended already");
 		return false;
 	}
-	n->grant = (struct grant){ .target = n->target, .who = n->who, .until = until, .das = n->list.das[n->das].address[n->address],
+	n->grant = (struct grant){ .target = n->target, .who = n->who, .ae = n->ae, .until = until,
+				   .das = n->list.das[n->das].address[n->address],
 				   .privileges = arena_dup(&n->arena, d->privileges) };
 	n->job = (struct write_job){ .run = make, .done = made, .home = &n->k->core->loops[0] };
 	if (!n->grant.privileges.p || writer_submit(n->k->core->writer, &n->job) != RC_OK) {
@@ -313,13 +316,28 @@ static void take_tokens(struct consultation *n, const struct seci_dres *d)
 	for (size_t i = 0; i < d->n_tokens; i++) {
 		struct slice what;
 
-		if (consult_take_token(n->k->core, das->address[n->address], n->who, d->tokens[i], n->asri, &n->arena, &what)) {
+		if (consult_take_token(n->k->core, das->address[n->address], n->who, n->ae, d->tokens[i], n->asri, &n->arena, &what)) {
 			n->granted = true;
 			audit_token(n, what);
 			tell(n, "gave token %.*s", SF(what));
 		} else {
 			tell(n, "gave a token that does not count: %.*s", SF(what));
 		}
+	}
+}
+
+/* Of the signatures those for the token that was asked about: of several tokens each has one, in their order. */
+static void pick_signatures(const struct consultation *n, struct seci_relation *d)
+{
+	size_t i = 0;
+
+	while (i < d->n_ids && !slice_eq(d->ids[i], n->relation))
+		i++;
+	if (i == d->n_ids ? d->n_ids + d->n_tokens != 1 || d->n_ids : d->n_ids > 1 && d->n_ids != d->n_signs) {
+		d->n_signs = 0;
+	} else if (d->n_ids > 1) {
+		d->signs += i;
+		d->n_signs = 1;
 	}
 }
 
@@ -333,6 +351,10 @@ static void read_mapping(struct consultation *n, const struct rsp *rsp)
 
 	arena_init(&a, NULL, 0, ARENA_MOST);
 	rc = seci_read_dars(&a, rsp->pc, &d, &why);
+	if (rc == RC_OK) {
+		pick_signatures(n, &d);
+		rc = d.n_signs ? RC_OK : RC_NOTFOUND;
+	}
 	if (rc == RC_OK) {
 		relations_learn(n->k->core->relations, n->relation, d.signs, d.n_signs, clock_wall());
 		n->granted = true;
@@ -501,6 +523,7 @@ static struct consultation *begin(struct consult *k, struct req *r, const struct
 	n->key = arena_dup(&n->arena, key);
 	n->who = arena_dup(&n->arena, r->work->who);
 	n->target = s->target;
+	n->ae = s->ae;
 	n->relation = s->relation ? arena_dup(&n->arena, s->token) : S("");
 	copy_list(&n->arena, &n->list, &s->list);
 	n->end = clock_wall() + k->core->cfg->dynamic.timeout;

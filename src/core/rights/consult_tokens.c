@@ -6,8 +6,8 @@
 #include "core/rights/tokens.h"
 #include "core/trust.h"
 
-bool consult_take_token(struct core *c, struct slice address, struct slice who, struct slice text, bool mapped, struct arena *a,
-			struct slice *what)
+bool consult_take_token(struct core *c, struct slice address, struct slice who, uint64_t ae, struct slice text, bool mapped,
+			struct arena *a, struct slice *what)
 {
 	struct issuers *issuers = trust_issuers(c);
 	const struct issuer *das = issuers_by_das(issuers, address);
@@ -15,7 +15,7 @@ bool consult_take_token(struct core *c, struct slice address, struct slice who, 
 	enum token_fault f = TOKEN_ISSUER;
 
 	if (das && c->tokens)
-		f = tokens_take(c, a, who, das, text, mapped, &id, &why);
+		f = tokens_take(c, a, who, ae, das, text, mapped, &id, &why);
 	issuers_put(issuers);
 	*what = f == TOKEN_GOOD ? id : why.n ? why : slice_str(token_fault_text(f));
 	return f == TOKEN_GOOD;

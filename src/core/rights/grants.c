@@ -307,6 +307,19 @@ static enum reeve_rc link_policy(struct exec *x, const struct grant *g, struct r
 	return rc;
 }
 
+/* Is the AE that asked still registered? Whoever is not registered here has no registration that could end. */
+static enum reeve_rc still_registered(struct exec *x, const struct grant *g)
+{
+	struct res_key key = { .parent = RES_ROOT, .n = g->ae };
+	struct res ae;
+	enum reeve_rc rc;
+
+	if (!g->ae)
+		return RC_OK;
+	rc = tree_get(x->tx, key, &ae);
+	return rc == RC_OK && !tree_alive(x->tx, &ae, x->now) ? RC_NOTFOUND : rc;
+}
+
 enum reeve_rc grant_make(struct exec *x, const struct grant *g, struct arena *a, struct slice *ri)
 {
 	uint64_t who = hash_stable(g->who.p, g->who.n);
@@ -318,7 +331,7 @@ enum reeve_rc grant_make(struct exec *x, const struct grant *g, struct arena *a,
 	rc = tree_get(x->tx, g->target, &target);
 	if (rc != RC_OK || !tree_alive(x->tx, &target, x->now))
 		return rc == RC_OK ? RC_NOTFOUND : rc;
-	if ((rc = room_for(x, who)) != RC_OK || (rc = place_for(x, &target, &parent)) != RC_OK ||
+	if ((rc = still_registered(x, g)) != RC_OK || (rc = room_for(x, who)) != RC_OK || (rc = place_for(x, &target, &parent)) != RC_OK ||
 	    (rc = create(x, &parent, content_of(x, g, a), a, ri)) != RC_OK)
 		return rc;
 	rc = exec_lookup(x, *ri, &made);

@@ -18,13 +18,14 @@
 struct grant {
 	struct res_key target;
 	struct slice who;        /* the Originator whose request it was asked for, canonical */
+	uint64_t ae;             /* rights_registration of who when he asked: a grant is not for who registers under this name later */
 	struct slice privileges; /* m2m:setOfAcrs, checked (policy_check) */
 	usec until;
 	struct slice das;        /* the address it was granted from */
 };
 
-/* Writer: the policy and its link. *ri from a. RC_NOTFOUND: the target is gone. RC_LIMIT: dynamic.grants or grants_each. RC_INVALID: the
- * policy was refused. RC_FULL, RC_IO, RC_UNDO: the transaction is lost. */
+/* Writer: the policy and its link. *ri from a. RC_NOTFOUND: the target or the registration is gone. RC_LIMIT: dynamic.grants or
+ * grants_each. RC_INVALID: the policy was refused. RC_FULL, RC_IO, RC_UNDO: the transaction is lost. */
 REEVE_MUST_CHECK enum reeve_rc grant_make(struct exec *x, const struct grant *g, struct arena *a, struct slice *ri);
 
 /* Writer: r is about to go, and so does what hangs on it. */

@@ -9,6 +9,8 @@
 #include "core/rights/tokens.h"
 #include "core/work.h"
 
+enum { TYPE_AE = 2 };
+
 extern const struct rights_method rights_grants, rights_consult, rights_remote;
 
 /* Methods that are built; a kind without a row says no. */
@@ -145,6 +147,19 @@ struct slice rights_story(struct req *r)
 		out = arena_dup(&r->arena, buf_view(&b));
 	buf_free(&b);
 	return out;
+}
+
+uint64_t rights_registration(struct exec *x, const struct req *r)
+{
+	struct slice stem = r->work->who;
+	struct res ae;
+
+	while (slice_find(stem, '/') >= 0)
+		stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
+	if (!stem.n || tree_stem(x->tx, stem, &ae) != RC_OK || ae.h.ty != TYPE_AE || ae.h.et <= x->now ||
+	    !slice_eq(ae.creator, r->work->who))
+		return 0;
+	return ae.key.n;
 }
 
 usec rights_time_left(const struct req *r, usec most)

@@ -79,6 +79,8 @@ bool rights_by(struct req *r, const struct rights_question *q, const struct poli
 void rights_tell(struct req *r, struct slice json);
 /* The story as JSON array from r's arena; empty when there is none. */
 struct slice rights_story(struct req *r);
+/* Which <AE> here the Originator of r is: the ordinal of its registration, which no later one under the same name has; 0: none. */
+uint64_t rights_registration(struct exec *x, const struct req *r);
 /* How long r may still wait: until its rqet, at most `most`; at least 1. */
 usec rights_time_left(const struct req *r, usec most);
 

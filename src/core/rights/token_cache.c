@@ -24,6 +24,7 @@ struct slot {
 	_Atomic unsigned refs;   /* the cache's own included */
 	_Atomic usec told;       /* when its Local-Token-ID was told last */
 	bool linked;
+	atomic_bool withdrawn;
 	size_t bytes;
 	uint64_t key[CHAINS];
 	struct slot *next[CHAINS];
@@ -203,7 +204,7 @@ static struct slot *slot_new(struct token_cache *c, const struct token_new *n, s
 		return NULL;
 	memcpy(s->holder, holder.p, holder.n);
 	s->e = (struct token_entry){ .token = token_get(n->token), .holder = slice_of(s->holder, holder.n), .direct = n->direct,
-				     .mapped = n->mapped };
+				     .ae = n->ae, .mapped = n->mapped };
 	memcpy(s->e.hash, n->hash, TOKEN_HASH);
 	s->bytes = sizeof(*s) + holder.n + OVERHEAD + token_bytes(n->token);
 	atomic_init(&s->refs, 1);
@@ -289,6 +290,11 @@ const struct token_entry *token_entry_get(const struct token_entry *e)
 	return e;
 }
 
+bool token_entry_withdrawn(const struct token_entry *e)
+{
+	return atomic_load_explicit(&((struct slot *)e)->withdrawn, memory_order_relaxed);
+}
+
 void token_entry_put(struct token_cache *c, const struct token_entry *e)
 {
 	struct slot *s = (struct slot *)e; /* its first member */
@@ -324,7 +330,11 @@ const struct token_entry *token_cache_put(struct token_cache *c, const struct to
 	if (s && generation == c->generation && !expired(s, now)) {
 		if (old) { /* the same token: what was said of it goes on */
 			memcpy(s->e.local_id, old->e.local_id, sizeof(s->e.local_id));
+			if (old->e.direct && !s->e.direct)
+				s->e.ae = old->e.ae;
 			s->e.direct |= old->e.direct;
+			if (!slice_eq(old->e.holder, s->e.holder))
+				atomic_store_explicit(&old->withdrawn, true, memory_order_relaxed);
 			s->e.mapped |= old->e.mapped;
 			take_out(c, old);
 		}
@@ -348,10 +358,12 @@ bool token_cache_rehold(struct token_cache *c, struct slice token_id, struct sli
 	pthread_mutex_lock(&c->lock);
 	old = look(c, BY_ID, token_id, hash_slice(token_id));
 	if (old && !expired(old, now) && slice_eq(token_claims(old->e.token)->issuer, issuer)) {
-		struct token_new n = { .token = old->e.token, .hash = old->e.hash, .direct = old->e.direct, .mapped = old->e.mapped };
+		struct token_new n = { .token = old->e.token, .hash = old->e.hash, .direct = old->e.direct, .ae = old->e.ae,
+				       .mapped = old->e.mapped };
 
 		if ((s = slot_new(c, &n, holder))) {
 			memcpy(s->e.local_id, old->e.local_id, sizeof(s->e.local_id));
+			atomic_store_explicit(&old->withdrawn, true, memory_order_relaxed);
 			take_out(c, old);
 			enter(c, s);
 			atomic_fetch_sub_explicit(&s->refs, 1, memory_order_relaxed);
@@ -361,35 +373,27 @@ bool token_cache_rehold(struct token_cache *c, struct slice token_id, struct sli
 	return s != NULL;
 }
 
-void token_cache_clear(struct token_cache *c)
+enum what { ALL, OF_HOLDER, OF_ID };
+
+/* Also those that are only referred to: their request may wait for long. What is being verified now does not enter. */
+static void forget(struct token_cache *c, enum what what, struct slice name)
 {
 	pthread_mutex_lock(&c->lock);
 	c->generation++;
-	while (c->oldest)
-		take_out(c, c->oldest);
-	pthread_mutex_unlock(&c->lock);
-}
-
-void token_cache_forget_holder(struct token_cache *c, struct slice holder)
-{
-	pthread_mutex_lock(&c->lock);
-	for (struct slot *s = c->oldest, *newer; s; s = newer) {
-		newer = s->newer;
-		if (slice_eq(s->e.holder, holder))
+	for (struct slot *s = c->all, *next; s; s = next) {
+		next = s->all_next;
+		if (what != ALL && !slice_eq(what == OF_HOLDER ? s->e.holder : token_claims(s->e.token)->id, name))
+			continue;
+		atomic_store_explicit(&s->withdrawn, true, memory_order_relaxed);
+		if (s->linked)
 			take_out(c, s);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
 
-void token_cache_forget_id(struct token_cache *c, struct slice token_id)
-{
-	struct slot *s;
-
-	pthread_mutex_lock(&c->lock);
-	if ((s = look(c, BY_ID, token_id, hash_slice(token_id))))
-		take_out(c, s);
-	pthread_mutex_unlock(&c->lock);
-}
+void token_cache_clear(struct token_cache *c) { forget(c, ALL, S("")); }
+void token_cache_forget_holder(struct token_cache *c, struct slice holder) { forget(c, OF_HOLDER, holder); }
+void token_cache_forget_id(struct token_cache *c, struct slice token_id) { forget(c, OF_ID, token_id); }
 
 struct token_cache_figures token_cache_figures(struct token_cache *c)
 {

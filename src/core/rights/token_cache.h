@@ -16,6 +16,7 @@ struct token_entry {
 	struct slice holder;     /* canonical: the claim's, or who was entered since */
 	char local_id[TOKEN_LOCAL_ID_MAX]; /* NUL-terminated NCName */
 	bool direct;             /* delivered by a DAS for a request: used for its holder without being named (AUTHZ-175) */
+	uint64_t ae;             /* direct: the registration of its holder that it was delivered to; 0: that is not registered here */
 	bool mapped;             /* the DAS holds a mapping record for it (auri, asri) */
 	uint8_t hash[TOKEN_HASH]; /* of its text */
 };
@@ -40,6 +41,8 @@ const struct token_entry *token_entry_get(const struct token_entry *e);
  * an Originator that sends the whole token each time does not look at it. */
 bool token_entry_tell(const struct token_entry *e, usec now);
 void token_entry_put(struct token_cache *c, const struct token_entry *e); /* NULL is legal */
+/* Was it forgotten, or did it get another holder, since it was found? Then it does not count any more. */
+bool token_entry_withdrawn(const struct token_entry *e);
 
 /* How many times the cache was emptied: what was verified before does not belong in it. */
 uint64_t token_cache_generation(struct token_cache *c);
@@ -50,13 +53,14 @@ struct token_new {
 	const uint8_t *hash;
 	struct slice holder;     /* empty: the claim's */
 	bool direct, mapped;
+	uint64_t ae;
 };
 const struct token_entry *token_cache_put(struct token_cache *c, const struct token_new *n, uint64_t generation, usec now);
 
 /* The AE that holds it has another AE-ID now (AUTHZ-205, 207). False: there is no such token of this issuer. */
 bool token_cache_rehold(struct token_cache *c, struct slice token_id, struct slice issuer, struct slice holder, usec now);
 
-/* Forget: all; those of a holder; one Token-ID. */
+/* Forget: all; those of a holder; one Token-ID. Whoever has a reference sees it. */
 void token_cache_clear(struct token_cache *c);
 void token_cache_forget_holder(struct token_cache *c, struct slice holder);
 void token_cache_forget_id(struct token_cache *c, struct slice token_id);

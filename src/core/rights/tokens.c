@@ -100,13 +100,13 @@ static struct token_facts facts_of(struct core *c, const struct req *r, const st
 	return (struct token_facts){ .now = now, .who = r->work->who, .cse = c->home.abs, .das = das };
 }
 
-enum token_fault tokens_take(struct core *c, struct arena *a, struct slice who, const struct issuer *das, struct slice text, bool mapped,
-			     struct slice *id, struct slice *why)
+enum token_fault tokens_take(struct core *c, struct arena *a, struct slice who, uint64_t ae, const struct issuer *das, struct slice text,
+			     bool mapped, struct slice *id, struct slice *why)
 {
 	uint64_t generation = token_cache_generation(c->tokens->cache);
 	usec now = clock_wall();
 	struct token_facts facts = { .now = now, .who = who, .cse = c->home.abs, .das = das };
-	struct token_new n = { .direct = true, .mapped = mapped };
+	struct token_new n = { .direct = true, .ae = ae, .mapped = mapped };
 	uint8_t hash[TOKEN_HASH];
 	enum token_fault f;
 
@@ -273,7 +273,7 @@ static void look_for(struct exec *x, struct req *r, struct tokens_state *s, stru
 /* The AE says that its DAS holds a mapping record for the token (AUTHZ-202): so it is known when its AE-ID changes. */
 static void note_mapping(struct core *c, const struct req *r, struct named *n, usec now)
 {
-	struct token_new how = { .token = n->e->token, .hash = n->e->hash, .holder = n->e->holder, .mapped = true };
+	struct token_new how = { .token = n->e->token, .hash = n->e->hash, .holder = n->e->holder, .ae = n->e->ae, .mapped = true };
 	const struct token_entry *e;
 
 	if (!r->auri || n->e->mapped || n->kind == NAMED_LOCAL || r->work->who_kind == ID_CSE)
@@ -288,16 +288,19 @@ static void gather_direct(struct exec *x, struct req *r, struct tokens_state *s)
 {
 	struct token_cache *cache = x->core->tokens->cache;
 	struct token_facts facts = facts_of(x->core, r, NULL, x->now);
+	uint64_t ae = 0;
 	size_t n = 0;
 
-	if (s->direct_at == r->work->rights.waited[RIGHTS_CONSULT] + 1u)
+	if (s->direct_run == r->work->rights.run + 1)
 		return;
-	s->direct_at = r->work->rights.waited[RIGHTS_CONSULT] + 1u;
+	s->direct_run = r->work->rights.run + 1;
 	for (size_t i = 0; i < s->n_direct; i++)
 		token_entry_put(cache, s->direct[i]);
 	s->n_direct = token_cache_any_direct(cache) ? token_cache_by_holder(cache, r->work->who, x->now, s->direct, DIRECT_MOST) : 0;
+	if (s->n_direct)
+		ae = rights_registration(x, r);
 	for (size_t i = 0; i < s->n_direct; i++)
-		if (token_check(s->direct[i]->token, s->direct[i]->holder, &facts) == TOKEN_GOOD)
+		if (s->direct[i]->ae == ae && token_check(s->direct[i]->token, s->direct[i]->holder, &facts) == TOKEN_GOOD)
 			s->direct[n++] = s->direct[i];
 		else
 			token_entry_put(cache, s->direct[i]);
@@ -310,7 +313,8 @@ static void ask_relation(struct exec *x, struct req *r, struct tokens_state *s, 
 {
 	struct token_cache *cache = x->core->tokens->cache;
 	const struct token_claims *c = token_claims(n->e->token);
-	struct token_new how = { .token = n->e->token, .hash = n->e->hash, .holder = facts->who, .direct = n->e->direct, .mapped = true };
+	struct token_new how = { .token = n->e->token, .hash = n->e->hash, .holder = facts->who, .direct = n->e->direct,
+				 .ae = n->e->direct ? rights_registration(x, r) : 0, .mapped = true };
 	const struct token_entry *e;
 
 	if (token_check(n->e->token, facts->who, facts) != TOKEN_GOOD)
@@ -331,6 +335,15 @@ static void ask_relation(struct exec *x, struct req *r, struct tokens_state *s, 
 	}
 }
 
+/* It may have been revoked while the request waited: as if it were named now. */
+static void look_again(struct token_cache *cache, struct named *n)
+{
+	if (!n->e || !token_entry_withdrawn(n->e))
+		return;
+	token_entry_put(cache, n->e);
+	*n = (struct named){ .kind = n->kind, .index = n->index, .text = n->text };
+}
+
 /* Look for every token, and hold those that are there against the request. */
 static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 {
@@ -344,6 +357,7 @@ static void gather(struct exec *x, struct req *r, struct tokens_state *s)
 	for (size_t i = 0; i < s->n; i++) {
 		struct named *n = &s->v[i];
 
+		look_again(x->core->tokens->cache, n);
 		if (n->way != WAY_DONE) {
 			look_for(x, r, s, n);
 			s->built = false;

@@ -28,10 +28,10 @@ const struct token *tokens_opened(const struct req *r);
 void tokens_end(struct req *r);
 
 /* A token that `das` delivered for a request of `who` (direct dynamic authorization): verify it, hold it against that (AUTHZ-193), and keep
- * it for its holder. mapped: the DAS holds a mapping record for it. *id is its Token-ID; on a fault *why is a sentence and nothing is
- * kept; both from a. Any thread. */
-enum token_fault tokens_take(struct core *c, struct arena *a, struct slice who, const struct issuer *das, struct slice text, bool mapped,
-			     struct slice *id, struct slice *why);
+ * it for its holder, as long as that has the registration it asked with (ae; rights_registration). mapped: the DAS holds a mapping record
+ * for it. *id is its Token-ID; on a fault *why is a sentence and nothing is kept; both from a. Any thread. */
+enum token_fault tokens_take(struct core *c, struct arena *a, struct slice who, uint64_t ae, const struct issuer *das, struct slice text,
+			     bool mapped, struct slice *id, struct slice *why);
 
 /* Verify a token text, or find it in the cache. *out is a reference. */
 enum token_fault tokens_verify(struct core *c, struct arena *a, struct slice text, const struct token_new *how, usec now,

@@ -42,7 +42,7 @@ struct tokens_state {
 	usec checked;
 	bool relation;           /* a token is good but for its holder, and its DAS may know more (relation.h) */
 	const struct token_entry *direct[DIRECT_MOST]; size_t n_direct;
-	unsigned direct_at;      /* consultations there had been when they were looked up, plus one */
+	uint32_t direct_run;     /* of the request, when they were looked up, plus one */
 	/* all that the tokens permit, and room for one decision */
 	struct usable *use; size_t n_use;
 	bool built, placed;
