@@ -10,14 +10,14 @@
 # Exit 0 when everything is there afterwards.
 set -eu
 
-run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev libssl-dev curl ca-certificates"
-test="libcmocka-dev libcbor-dev libjansson4 clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 python3-lmdb python3-jwcrypto jose mandoc"
+run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev libssl-dev curl"
+test="libcmocka-dev libcbor-dev libjansson4 clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 python3-lmdb python3-jwcrypto jose openssl mandoc"
 bench="wrk"
 
 case "${1:-}" in
-run) want=$run; optional= ;;
-test) want="$run $test"; optional= ;;
-bench) want="$run $bench"; optional= ;;
+run) want=$run ;;
+test) want="$run $test" ;;
+bench) want="$run $bench" ;;
 list)
 	printf 'run: %s\ntest: %s\nbench: %s\n' "$run" "$test" "$bench"
 	exit 0
@@ -35,28 +35,25 @@ missing_of() {
 	done
 }
 
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	elif command -v sudo >/dev/null 2>&1; then
-		sudo "$@"
-	else
-		echo "deps: need root to install packages: run as root, or install sudo" >&2
-		exit 1
-	fi
-}
-
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "deps: this is no Debian system; needed there: $want" >&2
 	exit 0
 fi
 missing=$(missing_of $want)
-[ -z "$missing" ] || {
-	echo "deps: installing $missing"
-	export DEBIAN_FRONTEND=noninteractive
-	# Package lists may be old or absent on a fresh system.
-	as_root apt-get -qq -o DPkg::Lock::Timeout=120 update
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends $missing >/dev/null
-}
-missing=$(missing_of $optional)
-[ -z "$missing" ] || echo "deps: not installed, and useful for this: $missing"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ]; then
+	as_root=
+elif command -v sudo >/dev/null 2>&1; then
+	as_root=sudo
+else
+	cat >&2 <<-END
+	deps: not installed: $missing
+	Only root may install packages, and there is no sudo here. As root, once (everything else works as an ordinary user):
+	    su - -c 'apt-get update && apt-get install -y --no-install-recommends ${missing% }'
+	END
+	exit 1
+fi
+echo "deps: installing $missing"
+# Package lists may be old or absent on a fresh system.
+$as_root apt-get -qq -o DPkg::Lock::Timeout=120 update
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends $missing >/dev/null
