@@ -99,6 +99,7 @@ def step_manual(r):
 
 
 CMOCKA = re.compile(r"\[  (PASSED|FAILED)  \] (\d+) test\(s\)")
+CMOCKA_SKIPPED = re.compile(r"\[  SKIPPED \] (\w+)$", re.M)
 
 
 def one_unit(binary, env):
@@ -112,6 +113,8 @@ def one_unit(binary, env):
         why = "took too long" if status is None else f"exit status {status}"
         bad = [line for line in out.split("\n") if re.search(r"FAILED|ERROR|runtime error|SUMMARY|Sanitizer|error:", line)]
         note = f"{binary.name}: {why}\n{tail(chr(10).join(bad[:25]) or out)}"
+    elif skipped := sorted(set(CMOCKA_SKIPPED.findall(out))):
+        note = f"{binary.name}: skipped: {', '.join(skipped)}"
     return passed, failed, note, time.monotonic() - started
 
 
@@ -136,15 +139,11 @@ def step_unit(r):
         units(r, "build-asan", ASAN)
 
 
-def has_xdist():
-    return subprocess.run([PYTHON, "-c", "import xdist"], stderr=subprocess.DEVNULL).returncode == 0
-
-
 def pytest(r, name, tests, env, timeout=1500):
     report = LOGS / f"{name}.xml"
     LOGS.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    workers = ["-n", str(max(2, CPUS)), "--dist", "loadfile"] if has_xdist() else []
+    workers = ["-n", str(max(2, CPUS)), "--dist", "loadfile"]
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", f"--junit-xml={report}", *workers, *tests]
     status, out = run(command, name, timeout, env)
     failed = 0
@@ -153,9 +152,7 @@ def pytest(r, name, tests, env, timeout=1500):
             bad = int(suite.get("failures")) + int(suite.get("errors"))
             failed += bad
             r.passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
-            skipped = int(suite.get("skipped"))
-            if skipped:
-                r.notes.append(f"{skipped} skipped")
+            r.notes += [f"skipped: {skip.get('message')}" for skip in suite.iter("skipped")]
     r.failed += failed
     if status != 0 or r.passed == 0:
         if not failed:

@@ -411,7 +411,7 @@ static void against_another(void **state)
 	char text[256];
 
 	if (!peer)
-		skip();
+		fail_msg("libjansson4 is not installed: tools/deps.sh test");
 	for (int round = 0; round < 200000; round++) {
 		const char *seed = seeds[(unsigned)round % ROWS(seeds)];
 		size_t n = strlen(seed);
