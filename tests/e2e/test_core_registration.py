@@ -28,7 +28,7 @@ def test_stems_are_unique(server):
 
 @pytest.mark.parametrize("first", ["C", "S"])
 def test_wanted_stem(server, first):
-    """CORE-115, CORE-116: a full stem is used when it is free"""
+    """CORE-115, CORE-116, AUTHZ-232: a full stem is used when it is free"""
     stem = first + unique("me")
     a = server.register(stem=stem)
     assert a.origin == stem
@@ -58,7 +58,7 @@ def test_registration_is_not_forwarded(server, ae):
 
 @pytest.mark.parametrize("api", ["", "Xtest", "test", "ntest", "1", "R", "N", " Rtest", "-R"])
 def test_bad_app_id(server, api):
-    """CORE-117, CORE-013"""
+    """CORE-117, CORE-013, AUTHZ-233"""
     name = unique("ae")
     server.entity("C").create(server.base, 2, dict(AE, rn=name, api=api)).expect(4000)
     server.register().retrieve(server.base + "/" + name).expect(4004)
@@ -113,7 +113,7 @@ def test_application_rules(rules, stem, api, rsc):
 
 
 def test_no_access_decision(server):
-    """CORE-122: nobody has Create on <CSEBase> by a policy, and still AEs register; for another type the decision is made"""
+    """CORE-122, AUTHZ-231: nobody has Create on <CSEBase> by a policy, and still AEs register; for another type the decision is made"""
     a = server.register()
     a.create(server.base, 3, {"rn": unique()}).expect(4103)
     server.entity("C").create(server.base, 2, dict(AE)).expect(2001)
