@@ -7,6 +7,7 @@
 #include "codec/text.h"
 #include "core/notify_int.h"
 #include "core/outbound.h"
+#include "core/own.h"
 #include "core/work.h"
 
 enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_POLICY_REF = 25, TYPE_POLICY = 26, TYPE_RULES = 27, TYPE_GROUP = 9 };
@@ -217,38 +218,16 @@ enum reeve_rc notify_verification(struct exec *x, struct req *r, const struct re
 
 enum reeve_rc notify_update_internal(struct exec *x, const struct res *target, struct slice content)
 {
-	struct exec mine = *x;
-	struct slice ri = res_ri(target);
-	struct req *r = malloc(sizeof(*r));
-	enum reeve_rc rc = RC_NOMEM;
+	struct req *r = own_request(x->core);
+	enum reeve_rc rc;
 
-	if (!r || !content.p) {
-		free(r);
+	if (!r)
 		return RC_NOMEM;
-	}
-	req_init(r, &x->core->loops[0], x->core->cfg->limits.request_memory, x->core->cfg->limits.response);
-	mine.internal = true;
-	r->op = OP_UPDATE;
-	r->to = arena_dup(&r->arena, ri);
-	r->fr = x->core->cfg->cse_id;
-	r->rqi = S("internal");
-	r->rvi = S("3");
-	r->pc = content;
-	r->pc_serial = SERIAL_JSON;
-	r->has = HAS_RCN;
+	own_to_self(x->core, r, OP_UPDATE, 0, arena_dup(&r->arena, res_ri(target)), content, x->now);
+	r->has |= HAS_RCN;
 	r->rcn = 0;
-	r->received = x->now;
-	if (r->to.p && work_of(x->core, r)) {
-		r->work->internal = true;
-		r->work->who = x->core->home.abs;
-		r->work->who_kind = ID_CSE;
-		check_content(x->core, r);
-		rc = exec_request(&mine, r);
-		if (rc != RC_FULL && rc != RC_IO)
-			rc = r->rsc >= 2000 && r->rsc < 3000 ? RC_OK : RC_INVALID;
-	}
-	req_free(r);
-	free(r);
+	rc = own_exec(x, r);
+	own_drop(x->core, r);
 	return rc;
 }
 

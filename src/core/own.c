@@ -46,6 +46,40 @@ void own_drop(struct core *c, struct req *n)
 	free(b);
 }
 
+void own_to_self(struct core *c, struct req *r, enum op op, int32_t ty, struct slice to, struct slice pc, usec now)
+{
+	r->op = op;
+	r->to = to;
+	r->fr = c->home.cse_id;
+	r->rqi = S("internal");
+	r->rvi = S("3");
+	if (ty) {
+		r->ty = ty;
+		r->has |= HAS_TY;
+	}
+	r->pc = pc;
+	r->want = r->pc_serial = SERIAL_JSON;
+	r->received = now;
+}
+
+enum reeve_rc own_exec(struct exec *x, struct req *r)
+{
+	struct exec mine = *x;
+	enum reeve_rc rc;
+
+	if (!r->to.p || !r->pc.p || !work_of(x->core, r))
+		return RC_NOMEM;
+	mine.internal = true;
+	r->work->internal = true;
+	r->work->who = x->core->home.abs;
+	r->work->who_kind = ID_CSE;
+	check_content(x->core, r);
+	rc = exec_request(&mine, r);
+	if (rc == RC_FULL || rc == RC_IO || rc == RC_UNDO)
+		return rc;
+	return r->rsc >= 2000 && r->rsc < 3000 ? RC_OK : RC_INVALID;
+}
+
 void own_end(struct core *c)
 {
 	while (c->own)

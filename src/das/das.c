@@ -174,17 +174,10 @@ static void put_policy(struct core *c, enum op op)
 		buf_lit(&b, "],\"acop\":63}]}");
 	}
 	buf_lit(&b, "}}");
-	n->op = op;
-	n->to = op == OP_CREATE ? c->home.base_name : arena_printf(&n->arena, "%.*s/acp-das", SF(c->home.base_name));
-	n->fr = c->home.cse_id;
-	n->rqi = S("das");
-	n->rvi = S("3");
-	n->ty = op == OP_CREATE ? 1 : -1;
-	n->has = HAS_RCN | (op == OP_CREATE ? HAS_TY : 0u);
+	own_to_self(c, n, op, op == OP_CREATE ? 1 : 0, op == OP_CREATE ? c->home.base_name :
+		    arena_printf(&n->arena, "%.*s/acp-das", SF(c->home.base_name)), arena_dup(&n->arena, buf_view(&b)), clock_wall());
+	n->has |= HAS_RCN;
 	n->rcn = 0;
-	n->want = n->pc_serial = SERIAL_JSON;
-	n->received = clock_wall();
-	n->pc = arena_dup(&n->arena, buf_view(&b));
 	n->done = policy_put;
 	buf_free(&b);
 	core_submit_internal(c, n);

@@ -9,6 +9,7 @@
 #include "codec/text.h"
 #include "core/access.h"
 #include "core/audited.h"
+#include "core/own.h"
 #include "core/rights/rights.h"
 #include "core/work.h"
 
@@ -253,41 +254,18 @@ static struct slice content_of(struct exec *x, const struct grant *g, struct are
 /* Create as any other, by the CSE for itself: checks, indices, events. */
 static enum reeve_rc create(struct exec *x, const struct res *parent, struct slice content, struct arena *a, struct slice *ri)
 {
-	struct exec mine = *x;
-	struct req *r = malloc(sizeof(*r));
+	struct req *r = own_request(x->core);
 	struct slice why;
 	struct json j;
-	enum reeve_rc rc = RC_NOMEM;
+	enum reeve_rc rc;
 
-	if (!r || !content.p) {
-		free(r);
+	if (!r)
 		return RC_NOMEM;
-	}
-	req_init(r, &x->core->loops[0], x->core->cfg->limits.request_memory, x->core->cfg->limits.response);
-	mine.internal = true;
-	r->op = OP_CREATE;
-	r->ty = TYPE_ACP;
-	r->has = HAS_TY;
-	r->to = arena_dup(&r->arena, res_ri(parent));
-	r->fr = x->core->cfg->cse_id;
-	r->rqi = S("internal");
-	r->rvi = S("3");
-	r->pc = content;
-	r->pc_serial = SERIAL_JSON;
-	r->received = x->now;
-	if (r->to.p && work_of(x->core, r)) {
-		r->work->internal = true;
-		r->work->who = x->core->home.abs;
-		r->work->who_kind = ID_CSE;
-		check_content(x->core, r);
-		rc = exec_request(&mine, r);
-		if (rc != RC_FULL && rc != RC_IO && rc != RC_UNDO)
-			rc = r->rsc == 2001 ? RC_OK : RC_INVALID;
-	}
+	own_to_self(x->core, r, OP_CREATE, TYPE_ACP, arena_dup(&r->arena, res_ri(parent)), content, x->now);
+	rc = own_exec(x, r);
 	if (rc == RC_OK && json_parse(a, buf_view(&r->out), &json_default_limits, &j, &why) == RC_OK)
 		*ri = arena_dup(a, json_string(a, &j, json_member(&j, 2, S("ri"))));
-	req_free(r);
-	free(r);
+	own_drop(x->core, r);
 	return rc == RC_OK && !ri->p ? RC_NOMEM : rc;
 }
 
