@@ -302,7 +302,7 @@ static enum step from_labels(struct discovery *d, uint64_t budget)
 			step = consider(d, &c, FC_LBL);
 		} else if (c.key.parent != last && c.h.et > d->x->now) { /* siblings follow each other */
 			last = c.key.parent;
-			if (tree_parent(d->x->tx, &c, &c) == RC_OK)
+			if (tree_parent(d->x->tx, &c, &c) == RC_OK && !tree_dropped(d->x->tx, c.key))
 				step = consider(d, &c, FC_CLBL);
 		}
 	}

@@ -61,7 +61,7 @@ static struct place work_out(struct places *p, struct res_key key, const struct 
 		at.depth++;
 	if (key.n == p->root)
 		at.depth = 0;
-	if (tree_get(p->x->tx, key, &r) != RC_OK || r.h.et <= p->x->now)
+	if (tree_get(p->x->tx, key, &r) != RC_OK || r.h.et <= p->x->now || tree_dropped(p->x->tx, key))
 		at.dead = true;
 	else
 		at.inactive |= place_inactive(&r);

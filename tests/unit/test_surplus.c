@@ -61,17 +61,18 @@ static size_t count(const char *text, const char *part)
 	return n;
 }
 
-static size_t found(struct cse *t, const char *label)
+/* What is below cse/c, found from `at` by one condition (NULL: all): below <CSEBase> an index is used, else mostly none. */
+static size_t found(struct cse *t, const char *at, const char *condition, const char *value)
 {
-	struct call *k = call_new(t, OP_RETRIEVE, ME, "cse/c", 0, NULL);
+	struct call *k = call_new(t, OP_RETRIEVE, ME, at, 0, NULL);
 	struct slice why;
 	char *out;
 	size_t n;
 
 	k->r.fc.fu = 1;
 	k->r.has |= HAS_FC;
-	if (label)
-		assert_int_equal(filter_add(&k->r.fc, &k->r.arena, S("lbl"), slice_str(label), &why), RC_OK);
+	if (condition)
+		assert_int_equal(filter_add(&k->r.fc, &k->r.arena, slice_str(condition), slice_str(value), &why), RC_OK);
 	must(call_end(call_go(k), &out), 2000);
 	n = count(out, "cse/c/");
 	free(out);
@@ -94,8 +95,8 @@ static void check_newest(struct cse *t)
 	must(call(t, OP_RETRIEVE, ME, "cse/c/n0", 0, NULL), 4004);
 	must(call(t, OP_RETRIEVE, ME, "cse/c/n4990", 0, NULL), 2000);
 	must(call(t, OP_DELETE, ME, "cse/c/n10", 0, NULL), 4004);
-	assert_int_equal(found(t, NULL), 20);
-	assert_int_equal(found(t, "l"), 0);
+	assert_int_equal(found(t, "cse/c", NULL, NULL), 20);
+	assert_int_equal(found(t, "cse/c", "lbl", "l"), 0);
 }
 
 /* CORE-146: at once for who asks, in the transaction of the Update; the rest later, and it goes on after a restart */
@@ -114,6 +115,34 @@ static void lowered(void **state)
 	assert_int_equal(entries(t, ST_RES), 1 + 1 + 1 + 20);
 	instance(t, "cse/c", "new");
 	expect(t, "cse/c", "\"cni\":20,\"cbs\":22");
+}
+
+/* What hangs below an instance goes with it, also for the indices of labels and types */
+static void below(void **state)
+{
+	static const char smd[] = "{\"m2m:smd\":{\"rn\":\"d\",\"dcrp\":5,\"dsp\":\"\",\"lbl\":[\"d\"]}}";
+	struct cse *t = *state;
+
+	fill(t);
+	must(call(t, OP_CREATE, ME, "cse/c/n4970", 24, smd), 2001);
+	must(call(t, OP_CREATE, ME, "cse/c/n4990", 24, smd), 2001);
+	assert_int_equal(found(t, "cse/c", "lbl", "d"), 2);
+	assert_int_equal(found(t, "cse", "lbl", "d"), 2);
+	assert_int_equal(found(t, "cse/c", "ty", "24"), 2);
+	assert_int_equal(found(t, "cse", "ty", "24"), 2);
+	assert_int_equal(found(t, "cse", "clbl", "d"), 2);
+	must(call(t, OP_UPDATE, ME, "cse/c", 0, "{\"m2m:cnt\":{\"mni\":20}}"), 2004);
+	assert_int_equal(found(t, "cse/c", "lbl", "d"), 1);
+	assert_int_equal(found(t, "cse", "lbl", "d"), 1);
+	assert_int_equal(found(t, "cse/c", "ty", "24"), 1);
+	assert_int_equal(found(t, "cse", "ty", "24"), 1);
+	assert_int_equal(found(t, "cse", "clbl", "d"), 1);
+	must(call(t, OP_RETRIEVE, ME, "cse/c/n4970/d", 0, NULL), 4004);
+	must(call(t, OP_RETRIEVE, ME, "cse/c/n4990/d", 0, NULL), 2000);
+	swept(t);
+	assert_int_equal(found(t, "cse/c", "ty", "24"), 1);
+	assert_int_equal(found(t, "cse", "ty", "24"), 1);
+	assert_int_equal(entries(t, ST_RES), 1 + 1 + 1 + 20 + 1);
 }
 
 /* A name of one that is gone is free, and may be given while it is still in the store; counters stay right */
@@ -182,6 +211,7 @@ static void large_one_comes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cse_test(lowered), cse_test(name_is_free), cse_test(retrieval_enabled), cse_test(large_one_comes) };
+	const struct CMUnitTest tests[] = { cse_test(lowered), cse_test(below), cse_test(name_is_free),
+		cse_test(retrieval_enabled), cse_test(large_one_comes) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
