@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/authorization.md: its commands are run as printed, and give what is printed.
+"""docs/authorization.md, docs/registration.md: their commands are run as printed, and give what is printed.
 
 A block ```console has commands after "$ " (continued after "> ") and what they print. There, ID stands for the last id of a decision, TIME for a
 time, TOKEN for what a Token-ID has of its own, and a line "..." for any lines. `reeve up`, `reeve cse` or `reeve das` alone in a block is
@@ -17,7 +17,8 @@ import pytest
 from harness import wait_until
 from harness.server import REPORT, binary, free_port
 
-PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "authorization.md").read_text()
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+PAGE = "".join((DOCS / name).read_text() for name in ("authorization.md", "registration.md"))
 CHAPTERS = dict(re.findall(r"<!-- run: (\w+) -->\n(.*?)<!-- end -->", PAGE, re.S))
 TIME = r"\d{4}-?\d\d-?\d\d[ T]\d\d:?\d\d:?\d\d(?:,\d+)?"
 

@@ -2,6 +2,7 @@
 """Registration under a service subscription (catalogue authorization 8): rules at the IN-CSE, and other CSEs that ask it for theirs."""
 
 import json
+import threading
 
 import pytest
 
@@ -435,7 +436,6 @@ def test_nobody_is_asked(new_server, far):
 
 def test_many_wait_for_one_answer(new_server, far):
     """And one whose time is over does not: 4008"""
-    import threading
     s = mn_server(new_server, far)
     far.subscribe(ALL)
     far.gate = threading.Event()
@@ -453,6 +453,27 @@ def test_many_wait_for_one_answer(new_server, far):
     for t in threads:
         t.join()
     assert got == [2001] * 8 and s.metrics()["profile_fetches"] == 1
+
+
+def test_end_while_one_waits(new_server, far):
+    """The process ends as it should, and lets nobody in"""
+    s = mn_server(new_server, far, **{"profile.timeout": "1h"})
+    far.gate = threading.Event()
+    got = []
+
+    def one():
+        try:
+            got.append(s.entity("C").create(s.base, 2, AE).rsc)
+        except OSError:
+            got.append(None)
+
+    t = threading.Thread(target=one)
+    t.start()
+    wait_until(lambda: len(far.asked) == 1)
+    s.stop()
+    t.join()
+    far.gate.set()
+    assert got[0] != 2001
 
 
 def test_too_much(new_server, far):
