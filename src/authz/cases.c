@@ -298,7 +298,7 @@ static bool expand(struct reader *r, const struct policy_case *c, struct cases *
 
 static bool read_all(struct reader *r, uint32_t defaults, uint32_t list, struct cases *out)
 {
-	struct policy_case base = { .target_mgd = -1, .target_ty = 3 };
+	struct policy_case base = { .target_mgd = -1, .target_ty = TYPE_CONTAINER };
 	struct many many;
 	bool expect;
 	size_t cap = r->j->tok[list].count + 8u;

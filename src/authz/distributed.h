@@ -12,7 +12,6 @@
 #include "base/clock.h"
 
 enum point { POINT_PDP, POINT_PRP, POINT_PIP, POINTS };
-enum { TYPE_AUTHORIZATION_DECISION = 35, TYPE_AUTHORIZATION_POLICY, TYPE_AUTHORIZATION_INFORMATION };
 /* Root of the content, "m2m:auds". */
 struct slice point_root(enum point p);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "codec/model.h"
 
 static void error(struct buf *b, struct slice name, const char *part, struct slice why)
 {
@@ -120,7 +121,7 @@ enum reeve_rc explain_judge(const struct explain_set *s, struct arena *a, const 
 	if (kind != ID_NONE)
 		f.who = canon;
 	f.who_hash = hash_slice(f.who);
-	what.part = f.target_ty == 1 ? POLICY_PVS : POLICY_PV;
+	what.part = f.target_ty == TYPE_ACP ? POLICY_PVS : POLICY_PV;
 	*permitted = pdp_decide(what.policies, what.n_policies, what.part, &f, NULL, NULL, NULL);
 	decision_write_json(json_out, &what, S("offline"), *permitted);
 	return json_out->failed ? RC_LIMIT : RC_OK;

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec/model.h"
+
 /* At most n bytes of s, not ending inside a character, for messages. */
 static struct slice clip(struct slice s, size_t n)
 {
@@ -294,9 +296,9 @@ static bool read_specialization(struct reader *r, uint32_t i, const char *place,
 		if (mgd)
 			d->mgd = (int64_t)v;
 	}
-	if (d->ty == 13 && d->mgd < 0)
+	if (d->ty == TYPE_MGMT_OBJ && d->mgd < 0)
 		return policy_fault(r, "%s with mgd is needed beside ty 13 (mgmtObj)", place);
-	if (d->ty == 28 && !d->has_cnd)
+	if (d->ty == TYPE_FLEX_CONTAINER && !d->has_cnd)
 		return policy_fault(r, "%s with cnd is needed beside ty 28 (flexContainer)", place);
 	return true;
 }

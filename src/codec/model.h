@@ -7,6 +7,21 @@
 
 #include "codec/json.h"
 
+/* m2m:resourceType, as far as code has to name a type. */
+enum {
+	TYPE_ACP = 1, TYPE_AE, TYPE_CONTAINER, TYPE_CONTENT_INSTANCE, TYPE_CSEBASE,
+	TYPE_GROUP = 9,
+	TYPE_SERVICE_PROFILE = 11, /* m2mServiceSubscriptionProfile; its parts are serviceSubscribedNode and serviceSubscribedAppRule */
+	TYPE_MGMT_OBJ = 13, TYPE_NODE, TYPE_POLLING_CHANNEL, TYPE_REMOTE_CSE, TYPE_REQUEST, TYPE_SCHEDULE,
+	TYPE_SERVICE_RULE, TYPE_SERVICE_NODE,
+	TYPE_SUBSCRIPTION = 23, TYPE_SEMANTIC_DESCRIPTOR,
+	TYPE_TARGET_POLICY_REF, TYPE_TARGET_POLICY, TYPE_DELETION_RULES, /* notificationTargetMgmtPolicyRef ... policyDeletionRules */
+	TYPE_FLEX_CONTAINER, TYPE_TIME_SERIES, TYPE_TIME_SERIES_INSTANCE,
+	TYPE_ROLE, TYPE_TOKEN,
+	TYPE_DAC = 34, TYPE_AUTHORIZATION_DECISION, TYPE_AUTHORIZATION_POLICY, TYPE_AUTHORIZATION_INFORMATION,
+	TYPE_AE_ANNC = 10002, TYPE_CSEBASE_ANNC = 10005,
+};
+
 /* How a simple value looks on the wire and what is checked. */
 enum model_base {
 	MB_STRING,     /* any string */

@@ -19,7 +19,7 @@ enum reeve_rc access_members(void *ctx, struct slice id, struct arena *a, struct
 	enum ident_kind kind;
 	enum ident_form form;
 
-	if (exec_lookup(x, id, &g) != RC_OK || g.virt || g.res.h.ty != 9)
+	if (exec_lookup(x, id, &g) != RC_OK || g.virt || g.res.h.ty != TYPE_GROUP)
 		return RC_NOTFOUND;
 	mid = res_attr(a, &g.res, S("mid"));
 	if (!mid.p || json_parse(a, mid, &json_default_limits, &j, &why) != RC_OK)
@@ -31,11 +31,11 @@ enum reeve_rc access_members(void *ctx, struct slice id, struct arena *a, struct
 	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i].next) {
 		struct slice who = json_string(a, &j, i), canon;
 		if (exec_lookup(x, who, &t) == RC_OK && !t.virt) {
-			if (t.res.h.ty == 2)
+			if (t.res.h.ty == TYPE_AE)
 				who = arena_dup(a, res_ri(&t.res));
-			else if (t.res.h.ty == 16)
+			else if (t.res.h.ty == TYPE_REMOTE_CSE)
 				who = way_cse_id(a, &t.res);
-			else if (t.res.h.ty == 5)
+			else if (t.res.h.ty == TYPE_CSEBASE)
 				who = x->core->home.cse_id;
 			else
 				continue;
@@ -57,7 +57,7 @@ static const struct policy *load(struct exec *x, struct res_key key)
 	char mem[4096];
 
 	/* the record is looked at even on a hit: a policy past its et counts as deleted at once (AUTHZ-058) */
-	if (tree_get(x->tx, key, &acp) != RC_OK || acp.h.ty != 1 || !tree_alive(x->tx, &acp, x->now))
+	if (tree_get(x->tx, key, &acp) != RC_OK || acp.h.ty != TYPE_ACP || !tree_alive(x->tx, &acp, x->now))
 		return NULL;
 	if (hit)
 		return hit;
@@ -87,7 +87,7 @@ bool access_governing(struct exec *x, const struct res *target, struct governing
 	*g = (struct governing){ .part = POLICY_PV, .ground = "policy" };
 	for (;;) {
 		const struct model_res *m = res_model(&up);
-		if (up.h.ty == 1) { /* <accessControlPolicy>: its selfPrivileges */
+		if (up.h.ty == TYPE_ACP) { /* <accessControlPolicy>: its selfPrivileges */
 			g->part = POLICY_PVS;
 			g->ground = "selfPrivileges";
 			access_add_policy(x, g, up.key);
@@ -212,7 +212,7 @@ enum reeve_rc exec_authorize_by(struct exec *x, struct req *r, const struct slic
 	if (x->internal || r->work->internal)
 		return RC_OK;
 	for (size_t i = 0; i < n; i++)
-		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == 1)
+		if (exec_lookup(x, ids[i], &t) == RC_OK && !t.virt && t.res.h.ty == TYPE_ACP)
 			access_add_policy(x, &g, t.res.key);
 	g.by_list = true;
 	rc = access_decide(x, r, target, &g, bit, child_ty, true);

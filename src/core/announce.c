@@ -11,7 +11,7 @@
 #include "core/types.h"
 #include "core/work.h"
 
-enum { TYPE_INSTANCE = 4, TYPE_TS_INSTANCE = 30, TARGETS_MOST = 100, CONTENT_MOST = 64 << 20 };
+enum { TARGETS_MOST = 100, CONTENT_MOST = 64 << 20 };
 
 /* --- lists --- */
 
@@ -122,7 +122,7 @@ static enum reeve_rc plan_copy(struct exec *x, struct req *r, const struct res *
 {
 	struct plan *p = r->work->announced;
 	struct copy *k = &p->v[p->n];
-	bool instance = d->m->ty == TYPE_INSTANCE || d->m->ty == TYPE_TS_INSTANCE;
+	bool instance = d->m->ty == TYPE_CONTENT_INSTANCE || d->m->ty == TYPE_TIME_SERIES_INSTANCE;
 
 	*k = (struct copy){ .target = target, .cse = announce_cse_of(x->core, d->arena, target) };
 	if (!k->cse.n)

@@ -18,7 +18,7 @@
 #include "core/way.h"
 #include "core/work.h"
 
-enum { TYPE_CSEBASE_ANNC = 10005, TIMES_MOST = 2 };
+enum { TIMES_MOST = 2 };
 
 struct announcing {
 	struct outbound out;

@@ -107,7 +107,7 @@ static void base_attributes(struct buf *b, const struct core *c, struct slice ac
 static struct rec_head head(int ty, usec now)
 {
 	usec t = now - now % USEC_S;
-	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = ty == 5 ? USEC_NEVER : TIMESTAMP_MOST,
+	return (struct rec_head){ .ty = (uint16_t)ty, .ct = t, .lt = t, .et = ty == TYPE_CSEBASE ? USEC_NEVER : TIMESTAMP_MOST,
 				  .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
 }
 

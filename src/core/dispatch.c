@@ -322,7 +322,7 @@ static bool needs_prelude(struct exec *x, struct req *r)
 	struct target t;
 
 	if (r->op == OP_CREATE)
-		return r->ty == 23 && x->core->cfg->verify_subscriptions;
+		return r->ty == TYPE_SUBSCRIPTION && x->core->cfg->verify_subscriptions;
 	return exec_lookup(x, r->to, &t) == RC_OK && (t.virt ? t.virt == VIRT_NTSR : t.res.h.n_subs > 0);
 }
 
@@ -344,7 +344,7 @@ static enum reeve_rc route(struct exec *x, struct req *r)
 static bool about_request(struct exec *x, struct req *r)
 {
 	struct target t;
-	return r->op != OP_CREATE && exec_lookup(x, r->to, &t) == RC_OK && t.res.h.ty == 17;
+	return r->op != OP_CREATE && exec_lookup(x, r->to, &t) == RC_OK && t.res.h.ty == TYPE_REQUEST;
 }
 
 /* May r be answered with an acknowledgement? Its content becomes an attribute of the <request> as it stands, so it must be JSON. */
@@ -386,7 +386,7 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return RC_AGAIN;
 	if (r->op == OP_NOTIFY || (!r->work->pending && (r->op == OP_RETRIEVE || points_asks(x, r))))
 		return exec_request(x, r);
-	if (r->op == OP_CREATE && r->ty == 2 && profile_asks(x, r))
+	if (r->op == OP_CREATE && r->ty == TYPE_AE && profile_asks(x, r))
 		return RC_AGAIN;
 	tokens_prepare(x, r);
 	return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;

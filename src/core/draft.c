@@ -273,7 +273,7 @@ static enum reeve_rc link_policies(struct exec *x, struct req *r, struct draft *
 		/* a policy on another CSE is kept as a link and grants nothing until it can be fetched (AUTHZ-106) */
 		if (ident_route(d->arena, &x->core->home, id, &local, &cse) == WHERE_TRANSIT)
 			continue;
-		if (exec_lookup(x, id, &t) != RC_OK || t.virt || t.res.h.ty != 1) {
+		if (exec_lookup(x, id, &t) != RC_OK || t.virt || t.res.h.ty != TYPE_ACP) {
 			/* links that dangle already may stay in an Update of something else */
 			if (draft_given(d, S("acpi")))
 				return req_refuse(r, 4000, "acpi: \"%.*s\" is no accessControlPolicy here", SF(id));
@@ -302,7 +302,7 @@ static enum reeve_rc check_consultations(struct exec *x, struct req *r, struct d
 
 		if (ident_route(d->arena, &x->core->home, id, &local, &cse) == WHERE_TRANSIT)
 			continue;
-		if (exec_lookup(x, id, &t) != RC_OK || t.virt || t.res.h.ty != 34)
+		if (exec_lookup(x, id, &t) != RC_OK || t.virt || t.res.h.ty != TYPE_DAC)
 			return req_refuse(r, 4000, "daci: \"%.*s\" is no dynamicAuthorizationConsultation here", SF(id));
 	}
 	return RC_OK;
@@ -358,7 +358,7 @@ static bool in_head(const struct model_res *m, struct slice sn)
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		if (slice_eq(sn, slice_str(always[i])))
 			return true;
-	if (m->ty == 4 || m->ty == 30) /* instances never change: their counters are text */
+	if (m->ty == TYPE_CONTENT_INSTANCE || m->ty == TYPE_TIME_SERIES_INSTANCE) /* instances never change: their counters are text */
 		return false;
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		if (slice_eq(sn, slice_str(counters[i])))

@@ -62,7 +62,7 @@ static enum reeve_rc first_segment(struct exec *x, struct slice seg, bool last, 
 	struct res_key key;
 
 	if (slice_eq(seg, home->base_name) || slice_eq(seg, S("-")) || slice_eq(seg, slice_skip(home->cse_id, 1))) {
-		*out = (struct res){ .key = { 0, RES_ROOT }, .h = { .ty = 5 } };
+		*out = (struct res){ .key = { 0, RES_ROOT }, .h = { .ty = TYPE_CSEBASE } };
 		if (!last)
 			return RC_OK;
 		return tree_get(x->tx, (struct res_key){ 0, RES_ROOT }, out);
@@ -197,10 +197,10 @@ static enum reeve_rc refused_by_type(struct exec *x, struct req *r, const struct
 
 	if (m && r->op <= OP_DELETE && m->refuse[r->op])
 		return req_refuse(r, m->refuse[r->op], "%s: this operation is not allowed", m->name);
-	if (r->op == OP_NOTIFY && t->res.h.ty == 9) /* those of members here do not come as requests */
+	if (r->op == OP_NOTIFY && t->res.h.ty == TYPE_GROUP) /* those of members here do not come as requests */
 		return group_hosted_by(x, r, &t->res) ? RC_OK
 						      : req_refuse(r, 4103, "notifications for a group come from the CSEs of its members");
-	if (r->op == OP_NOTIFY && t->res.h.ty != 2 && t->res.h.ty != 5 && t->res.h.ty != 23)
+	if (r->op == OP_NOTIFY && t->res.h.ty != TYPE_AE && t->res.h.ty != TYPE_CSEBASE && t->res.h.ty != TYPE_SUBSCRIPTION)
 		return req_refuse(r, 4005, "%s cannot be notified", m ? m->name : "the resource");
 	return RC_OK;
 }
@@ -242,7 +242,7 @@ static enum reeve_rc operate(struct exec *x, struct req *r, struct target *t)
 		return ipe_discover(x, r, &t->res);
 	if (born)
 		return (rc = born->admit(x, r, &t->res)) != RC_OK ? rc : op_create(x, r, t);
-	if (r->op == OP_NOTIFY && t->res.h.ty == 9)
+	if (r->op == OP_NOTIFY && t->res.h.ty == TYPE_GROUP)
 		return RC_AGAIN; /* who hosts a member needs no other right */
 	if (r->op == OP_NOTIFY && (rc = notify_verification(x, r, &t->res)) != RC_AGAIN)
 		return rc;

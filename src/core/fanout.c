@@ -17,7 +17,7 @@
 #include "core/rights/tokens.h"
 #include "core/work.h"
 
-enum { RSP_OVERHEAD = 1024, TYPE_SUBSCRIPTION = 23 };
+enum { RSP_OVERHEAD = 1024 };
 
 /* --- group request identifiers --- */
 

@@ -9,7 +9,7 @@
 #include "core/outbound.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_CHANNEL = 15, CONTENT_MOST = 1 << 20 };
+enum { CONTENT_MOST = 1 << 20 };
 
 struct asking {
 	struct core *core;
@@ -24,7 +24,7 @@ static bool reachable(struct exec *x, struct req *r, const struct res *ae)
 	struct res channel;
 	bool found = res_attr(&r->arena, ae, S("poa")).n > sizeof("[]") - 1;
 
-	if (found || tree_children_of_type(x->tx, ae->key.n, TYPE_CHANNEL, &it) != RC_OK)
+	if (found || tree_children_of_type(x->tx, ae->key.n, TYPE_POLLING_CHANNEL, &it) != RC_OK)
 		return found;
 	found = tree_next(&it, &channel) == RC_OK;
 	tree_end(&it);

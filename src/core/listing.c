@@ -47,7 +47,7 @@ static bool make_room(struct places *p)
 	return true;
 }
 
-bool place_inactive(const struct res *r) { return r->h.ty == 2 && slice_eq(res_member(r, S("regs")), S("2")); }
+bool place_inactive(const struct res *r) { return r->h.ty == TYPE_AE && slice_eq(res_member(r, S("regs")), S("2")); }
 
 /* The place of the resource with `key`, whose parent's place is `up` (NULL for <CSEBase>). */
 static struct place work_out(struct places *p, struct res_key key, const struct place *up)

@@ -47,7 +47,7 @@ static usec lifetime(struct exec *x, const struct req *r)
 /* Access for the Hosting CSE and the Originator only; the Originator may change that (TS-0004 7.3.2.2). */
 static enum reeve_rc make_policy(struct exec *x, const struct req *r, const struct res *base, usec et, struct res *out)
 {
-	struct res_new nw = { .h = { .ty = 1, .ct = x->now, .lt = x->now, .et = et,
+	struct res_new nw = { .h = { .ty = TYPE_ACP, .ct = x->now, .lt = x->now, .et = et,
 				     .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX },
 			      .creator = x->core->home.abs };
 	enum reeve_rc rc;
@@ -113,7 +113,7 @@ static enum reeve_rc make_request(struct exec *x, struct req *r, struct res *req
 	struct buf b;
 	enum reeve_rc rc;
 
-	nw.h = (struct rec_head){ .ty = 17, .flags = REC_ACPI, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
+	nw.h = (struct rec_head){ .ty = TYPE_REQUEST, .flags = REC_ACPI, .mni = UINT64_MAX, .mbs = UINT64_MAX, .mia = UINT64_MAX };
 	nw.h.ct = nw.h.lt = x->now - x->now % USEC_S;
 	nw.h.et = lifetime(x, r);
 	if ((rc = tree_get(x->tx, (struct res_key){ 0, RES_ROOT }, &base)) != RC_OK ||
@@ -343,7 +343,7 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	if (rc != RC_OK)
 		return rc;
 	rc = tree_get(x->tx, (struct res_key){ res->key.parent, res->key.n - 1 }, &acp);
-	if (rc != RC_OK || acp.h.ty != 1 || !slice_eq(acp.creator, x->core->home.abs))
+	if (rc != RC_OK || acp.h.ty != TYPE_ACP || !slice_eq(acp.creator, x->core->home.abs))
 		return rc == RC_NOTFOUND ? RC_OK : rc;
 	return exec_delete(x, &acp, true);
 }
@@ -360,4 +360,4 @@ static enum reeve_rc check_access(struct exec *x, struct req *r, const struct re
 	return RC_OK;
 }
 
-const struct type_hooks type_request = { .ty = 17, .removing = removing, .access = check_access };
+const struct type_hooks type_request = { .ty = TYPE_REQUEST, .removing = removing, .access = check_access };

@@ -13,7 +13,7 @@
 #include "core/work.h"
 #include "core/writer.h"
 
-enum { TYPE_CONTAINER = 3, SCRATCH = 16 << 20 };
+enum { SCRATCH = 16 << 20 };
 
 struct happening {
 	enum notify_event ev;        /* 0: operation monitor */

@@ -10,8 +10,6 @@
 #include "core/notifier_int.h"
 #include "core/work.h"
 
-enum { TYPE_CONTAINER = 3, TYPE_SUBSCRIPTION = 23 };
-
 struct awaiting {
 	struct awaiting *next;
 	struct core *core;

@@ -12,7 +12,6 @@
 
 enum {
 	SLOTS = 1024,
-	TYPE_SUBSCRIPTION = 23,
 	LIST_MEMORY = 64 << 20,
 	LARGE = 8192,            /* bytes of text: such subscriptions get what memory the others leave */
 	CACHE_MEMORY = 256 << 20 /* of all lists; when there is more, all are forgotten */

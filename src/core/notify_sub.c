@@ -5,7 +5,7 @@
 #include "codec/model.h"
 #include "core/draft.h"
 
-enum { TYPE_SCHEDULE = 18, LOOK_AHEAD_S = 60 };
+enum { LOOK_AHEAD_S = 60 };
 
 /* Conditions that filter_match evaluates; the others (net, om, atr, chty, md) have a meaning of their own here. */
 static bool is_condition(struct slice key)

@@ -10,8 +10,6 @@
 #include "core/own.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_POLICY_REF = 25, TYPE_POLICY = 26, TYPE_RULES = 27, TYPE_GROUP = 9 };
-
 /* --- who --- */
 
 struct slice target_entity(struct exec *x, struct arena *a, struct slice target)
@@ -305,7 +303,7 @@ static void judge(struct exec *x, struct leaving *l, const struct res *policy)
 	if (acn.p)
 		(void)slice_u64(acn, &action);
 	l->action = (int)action;
-	if (tree_children_of_type(x->tx, policy->key.n, TYPE_RULES, &it) != RC_OK)
+	if (tree_children_of_type(x->tx, policy->key.n, TYPE_DELETION_RULES, &it) != RC_OK)
 		return;
 	while (tree_next(&it, &pdr) == RC_OK) {
 		bool holds = rules_hold(x, l->a, &pdr);
@@ -327,7 +325,7 @@ static bool named_policy(struct exec *x, struct leaving *l, const struct res *su
 	struct target t;
 	bool found = false;
 
-	if (tree_children_of_type(x->tx, sub->key.n, TYPE_POLICY_REF, &it) != RC_OK)
+	if (tree_children_of_type(x->tx, sub->key.n, TYPE_TARGET_POLICY_REF, &it) != RC_OK)
 		return false;
 	while (!found && tree_next(&it, &ref) == RC_OK) {
 		uint32_t ntu, npi;
@@ -340,7 +338,7 @@ static bool named_policy(struct exec *x, struct leaving *l, const struct res *su
 
 			found = slice_eq(s, l->entry) || (who.n && slice_eq(who, l->who));
 		}
-		if (found && (exec_lookup(x, json_string(l->a, &j, npi), &t) != RC_OK || t.virt || t.res.h.ty != TYPE_POLICY))
+		if (found && (exec_lookup(x, json_string(l->a, &j, npi), &t) != RC_OK || t.virt || t.res.h.ty != TYPE_TARGET_POLICY))
 			found = false;
 	}
 	tree_end(&it);
@@ -356,7 +354,7 @@ static bool default_policy(struct exec *x, struct leaving *l, struct res *out)
 	struct res p;
 	bool found = false, own = false;
 
-	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_POLICY, &it) != RC_OK)
+	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_TARGET_POLICY, &it) != RC_OK)
 		return false;
 	while (!own && tree_next(&it, &p) == RC_OK) {
 		struct slice label = res_attr(l->a, &p, S("plbl"));

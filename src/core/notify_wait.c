@@ -338,7 +338,7 @@ static enum reeve_rc verify(struct exec *x, struct req *r, const struct res *par
 	size_t n = 0;
 	enum reeve_rc rc;
 
-	if (w->content_rsc || !w->m || w->m->ty != 23 || !(nu = json_member(&w->json, w->obj, S("nu"))) ||
+	if (w->content_rsc || !w->m || w->m->ty != TYPE_SUBSCRIPTION || !(nu = json_member(&w->json, w->obj, S("nu"))) ||
 	    json_kind(&w->json, nu) != J_ARRAY || !res_model(parent) || !model_child_allowed(res_model(parent), 23) ||
 	    !exec_permitted(x, r, parent, ACOP_CREATE, 23) ||
 	    !exec_permitted(x, r, parent, ACOP_RETRIEVE, 0))
@@ -438,7 +438,7 @@ enum reeve_rc notify_prelude(struct exec *x, struct req *r, const struct target 
 	if (!r->work || r->work->internal)
 		return RC_OK;
 	if (r->op == OP_CREATE)
-		return r->ty == 23 && !t->virt && x->core->cfg->verify_subscriptions ? verify(x, r, &t->res) : RC_OK;
+		return r->ty == TYPE_SUBSCRIPTION && !t->virt && x->core->cfg->verify_subscriptions ? verify(x, r, &t->res) : RC_OK;
 	if (r->op == OP_DELETE && t->virt == VIRT_NTSR)
 		return leave(x, r, &t->res);
 	if ((r->op == OP_UPDATE || r->op == OP_DELETE) && !t->virt)

@@ -116,10 +116,10 @@ static enum reeve_rc check_child(struct exec *x, struct req *r, const struct res
 
 	if (m->in_cse_only && x->core->cfg->type != CSE_IN)
 		return req_refuse(r, 4005, "%s may be created at an IN-CSE only", m->name);
-	if (!type_hooks(m->ty) && !(m->ty == 23))
+	if (!type_hooks(m->ty) && !(m->ty == TYPE_SUBSCRIPTION))
 		return req_refuse(r, 5001, "%s is not implemented by this CSE", m->name);
 	if (!pm || !model_child_allowed(pm, m->ty)) {
-		if (m->ty == 23)
+		if (m->ty == TYPE_SUBSCRIPTION)
 			return req_refuse(r, 5203, "%s cannot be subscribed to", pm ? pm->name : "the target");
 		return req_refuse(r, 4108, "%s cannot be a child of %s", m->name, pm ? pm->name : "the target");
 	}

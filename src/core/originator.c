@@ -10,8 +10,6 @@
 #include "base/hash.h"
 #include "codec/text.h"
 
-enum { TYPE_AE = 2 };
-
 static enum reeve_rc parse_time(struct req *r, const char *name, struct slice s, usec *out)
 {
 	if (!s.p)

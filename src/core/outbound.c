@@ -18,8 +18,6 @@
 #include "core/primitive.h"
 #include "core/way.h"
 
-enum { TYPE_AE = 2, TYPE_CSEBASE = 5, TYPE_GROUP = 9 };
-
 struct call {
 	struct send send;        /* first: comes back from the transport */
 	struct loop_msg msg;

@@ -10,7 +10,6 @@
 #include "core/own.h"
 #include "core/work.h"
 
-enum { TYPE_REQUEST = 17 };
 static const usec store_pause = USEC_S; /* until the next attempt to enter a result */
 
 struct slice pending_key(uint64_t n, char room[PENDING_KEY_LEN])

@@ -5,8 +5,6 @@
 #include "core/notify_int.h"
 #include "core/types.h"
 
-enum { TYPE_ACP = 1, TYPE_ROLE = 31, TYPE_TOKEN = 32 };
-
 /* --- what is bound --- */
 
 bool points_bound(const struct core *c, int32_t ty, struct slice rn)

@@ -8,8 +8,6 @@
 
 #include "core/draft.h"
 
-enum { TYPE_ROLE = 31, TYPE_TOKEN = 32 };
-
 struct informer {
 	struct exec *x;
 	struct req *r;

@@ -8,7 +8,7 @@
 #include "core/pattern.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_PROFILE = 11, TYPE_RULE = 19, TYPE_NODE = 20, LOOKS_MOST = 256 };
+enum { LOOKS_MOST = 256 };
 
 enum reeve_rc profile_node_add(struct st_tx *tx, struct slice cse, struct res_key key)
 {
@@ -28,7 +28,7 @@ static enum reeve_rc add_rule(struct exec *x, struct arena *a, struct slice link
 	struct json j;
 	enum reeve_rc rc;
 
-	if (p->n == PROFILE_RULES_MOST || !link.n || exec_lookup(x, link, &t) != RC_OK || t.virt || t.res.h.ty != TYPE_RULE ||
+	if (p->n == PROFILE_RULES_MOST || !link.n || exec_lookup(x, link, &t) != RC_OK || t.virt || t.res.h.ty != TYPE_SERVICE_RULE ||
 	    !tree_alive(x->tx, &t.res, x->now))
 		return RC_OK;
 	if ((rc = res_json(a, &t.res, &j)) != RC_OK || (rc = app_rule_read(a, &j, 0, &p->rules[p->n])) != RC_OK)
@@ -47,7 +47,7 @@ static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key ke
 	uint32_t links;
 	enum reeve_rc rc = RC_OK;
 
-	if (tree_get(x->tx, key, &node) != RC_OK || node.h.ty != TYPE_NODE || !tree_alive(x->tx, &node, x->now))
+	if (tree_get(x->tx, key, &node) != RC_OK || node.h.ty != TYPE_SERVICE_NODE || !tree_alive(x->tx, &node, x->now))
 		return RC_OK;
 	if ((rc = res_json(a, &node, &j)) != RC_OK)
 		return rc;
@@ -69,7 +69,7 @@ static bool any_profile(struct exec *x)
 	struct res profile;
 	bool found = false;
 
-	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_PROFILE, &it) != RC_OK)
+	if (tree_children_of_type(x->tx, RES_ROOT, TYPE_SERVICE_PROFILE, &it) != RC_OK)
 		return true; /* what cannot be read does not open a door */
 	while (!found && tree_next(&it, &profile) == RC_OK)
 		found = tree_alive(x->tx, &profile, x->now);

@@ -312,7 +312,7 @@ static void discover(struct profile_fetch *f)
 	q->fc.fu = 1;
 	q->fc.lim = PROFILE_NODES_MOST;
 	if (ty) {
-		*ty = 20;
+		*ty = TYPE_SERVICE_NODE;
 		q->fc.ty = (struct filter_nums){ ty, 1 };
 	}
 	if (!ty || filter_attr_add(&q->fc, &q->arena, S("csi"), f->next_form++ ? me->abs : me->cse_id) != RC_OK) {

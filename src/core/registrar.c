@@ -20,7 +20,7 @@
 #include "core/way.h"
 #include "core/writer.h"
 
-enum { TYPE_REMOTE_CSE = 16, CONTENT_MOST = 1 << 20, BASE_NAME = 258 };
+enum { CONTENT_MOST = 1 << 20, BASE_NAME = 258 };
 static const usec leave_time = 3 * USEC_S;
 
 struct registrar {

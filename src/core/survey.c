@@ -32,7 +32,7 @@ enum reeve_rc survey_resources(struct look *k, survey_each each, void *ctx)
 		const struct type_hooks *hooks = type_hooks(ty);
 		enum reeve_rc rc;
 
-		if (res_ty_is_instance(ty) || !hooks || !m || !(m->acpi || ty == 1 || hooks->permitted))
+		if (res_ty_is_instance(ty) || !hooks || !m || !(m->acpi || ty == TYPE_ACP || hooks->permitted))
 			continue;
 		if ((rc = each_of_type(k, ty, each, ctx)) != RC_OK)
 			return rc;

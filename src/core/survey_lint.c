@@ -54,7 +54,7 @@ static enum reeve_rc link_by_id(struct survey *s, struct slice id)
 	struct target t;
 	struct known *p;
 
-	if (exec_lookup(&s->k->x, id, &t) != RC_OK || t.virt || t.res.h.ty != 1)
+	if (exec_lookup(&s->k->x, id, &t) != RC_OK || t.virt || t.res.h.ty != TYPE_ACP)
 		return RC_OK;
 	if (!(p = known_of(s, t.res.key.n)))
 		return RC_NOMEM;
@@ -91,7 +91,7 @@ static enum reeve_rc each(void *ctx, const struct res *r)
 			return RC_NOMEM;
 		p->linked = true;
 	}
-	if (r->h.ty == 9 && link_members(s, r, S("macp")) != RC_OK)
+	if (r->h.ty == TYPE_GROUP && link_members(s, r, S("macp")) != RC_OK)
 		return RC_NOMEM;
 	return r->h.flags & REC_ACPI ? gather_links(&s->sets, r) : RC_OK;
 }
@@ -101,11 +101,11 @@ static enum reeve_rc each(void *ctx, const struct res *r)
 static enum reeve_rc look_at_policy(void *ctx, const struct res *r)
 {
 	struct survey *s = ctx;
-	const struct policy *p = r->h.ty == 1 ? access_policy(&s->k->x, r->key) : NULL;
+	const struct policy *p = r->h.ty == TYPE_ACP ? access_policy(&s->k->x, r->key) : NULL;
 	struct known *known;
 	enum reeve_rc rc;
 
-	if (r->h.ty != 1)
+	if (r->h.ty != TYPE_ACP)
 		return RC_OK;
 	if (!(known = known_of(s, r->key.n)))
 		return RC_NOMEM;
@@ -154,7 +154,7 @@ static size_t look_at_links(struct survey *s, const struct gathered_set *g)
 			away++;
 			continue;
 		}
-		if (exec_lookup(&s->k->x, id, &t) == RC_OK && !t.virt && t.res.h.ty == 1) {
+		if (exec_lookup(&s->k->x, id, &t) == RC_OK && !t.virt && t.res.h.ty == TYPE_ACP) {
 			bool linked = false;
 			for (size_t n = 0; n < g->n_acps; n++)
 				linked |= g->acps[n].n == t.res.key.n;

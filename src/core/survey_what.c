@@ -31,7 +31,7 @@ static enum reeve_rc each(void *ctx, const struct res *r)
 		rc = survey_type_permits(q->k, q->w->who, r, ACOP_RETRIEVE, &yes);
 		return rc == RC_OK && yes ? gather_plain(&q->by_type, r) : rc;
 	}
-	if (r->h.ty == 1)
+	if (r->h.ty == TYPE_ACP)
 		return gather_self(&q->sets, r);
 	if (r->h.flags & REC_ACPI)
 		return gather_links(&q->sets, r);

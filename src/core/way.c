@@ -5,15 +5,13 @@
 
 #include "core/draft.h"
 
-enum { TYPE_AE = 2, TYPE_CHANNEL = 15, TYPE_REMOTE_CSE = 16 };
-
 static uint64_t channel_below(struct exec *x, const struct res *r)
 {
 	struct tree_iter it;
 	struct res ch;
 	uint64_t n = 0;
 
-	if (tree_children_of_type(x->tx, r->key.n, TYPE_CHANNEL, &it) != RC_OK)
+	if (tree_children_of_type(x->tx, r->key.n, TYPE_POLLING_CHANNEL, &it) != RC_OK)
 		return 0;
 	while (!n && tree_next(&it, &ch) == RC_OK)
 		if (ch.h.et > x->now)

@@ -174,7 +174,7 @@ static void put_policy(struct core *c, enum op op)
 		buf_lit(&b, "],\"acop\":63}]}");
 	}
 	buf_lit(&b, "}}");
-	own_to_self(c, n, op, op == OP_CREATE ? 1 : 0, op == OP_CREATE ? c->home.base_name :
+	own_to_self(c, n, op, op == OP_CREATE ? TYPE_ACP : 0, op == OP_CREATE ? c->home.base_name :
 		    arena_printf(&n->arena, "%.*s/acp-das", SF(c->home.base_name)), arena_dup(&n->arena, buf_view(&b)), clock_wall());
 	n->has |= HAS_RCN;
 	n->rcn = 0;

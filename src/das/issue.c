@@ -228,7 +228,7 @@ static void keep(struct issuing *g)
 	buf_char(&b, ',');
 	token_claims_write_resource(&b, &g->claims);
 	buf_lit(&b, "}}");
-	own_to_self(c, n, OP_CREATE, 32, c->home.base_name, arena_dup(&n->arena, buf_view(&b)), clock_wall());
+	own_to_self(c, n, OP_CREATE, TYPE_TOKEN, c->home.base_name, arena_dup(&n->arena, buf_view(&b)), clock_wall());
 	n->has |= HAS_RCN;
 	n->rcn = 0;
 	n->done = kept;
@@ -285,7 +285,7 @@ static bool find_token(struct exec *x, struct das_ask *a, struct slice tid, stru
 	struct json j;
 	bool audience = false;
 
-	if (!name.p || tree_child(x->tx, RES_ROOT, name, &res) != RC_OK || res.h.ty != 32 || res.h.et <= x->now ||
+	if (!name.p || tree_child(x->tx, RES_ROOT, name, &res) != RC_OK || res.h.ty != TYPE_TOKEN || res.h.et <= x->now ||
 	    res_json(&a->r->arena, &res, &j) != RC_OK ||
 	    token_claims_from_resource(&a->r->arena, &x->core->home, &j, 0, &claims, &why) != RC_OK)
 		return false;

@@ -61,7 +61,7 @@ static usec token_until(struct exec *x, struct mapping *m, struct slice tid, str
 	struct json j;
 	bool mine = false;
 
-	if (!(name = das_token_name(&m->r->arena, tid)).p || tree_child(x->tx, RES_ROOT, name, &res) != RC_OK || res.h.ty != 32 ||
+	if (!(name = das_token_name(&m->r->arena, tid)).p || tree_child(x->tx, RES_ROOT, name, &res) != RC_OK || res.h.ty != TYPE_TOKEN ||
 	    res.h.et <= x->now || res_json(&m->r->arena, &res, &j) != RC_OK ||
 	    token_claims_from_resource(&m->r->arena, &x->core->home, &j, 0, &claims, &why) != RC_OK || !slice_eq(claims.id, tid) ||
 	    claims.not_after <= x->now)

@@ -290,7 +290,7 @@ static int explain_files(struct asked *q)
 
 int cmd_explain(int argc, char **argv)
 {
-	struct asked q = { .target_ty = 3, .w = { .when = clock_wall(), .ty = 3 } };
+	struct asked q = { .target_ty = TYPE_CONTAINER, .w = { .when = clock_wall(), .ty = TYPE_CONTAINER } };
 	int status;
 
 	if (told_help(help, argc, argv, &status))

@@ -13,7 +13,7 @@
 #include "resource/tree_check.h"
 #include "store/store.h"
 
-enum { SHOWN_MAX = 100, TYPES_MAX = 100, TYPE_REQUEST = 17 };
+enum { SHOWN_MAX = 100, TYPES_MAX = 100 };
 
 struct walk {
 	struct st_tx *tx;
@@ -171,7 +171,7 @@ static void look(struct walk *w, const struct res *r)
 	} else {
 		w->children++;
 		w->typed++;
-		w->subs += r->h.ty == 23;
+		w->subs += r->h.ty == TYPE_SUBSCRIPTION;
 	}
 }
 

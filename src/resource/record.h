@@ -74,7 +74,7 @@ static inline struct slice res_ri(const struct res *r)
 }
 static inline const struct model_res *res_model(const struct res *r) { return model_by_ty(r->h.ty); }
 /* Types whose resources are instances: contentInstance, timeSeriesInstance. */
-static inline bool res_ty_is_instance(int32_t ty) { return ty == 4 || ty == 30; }
+static inline bool res_ty_is_instance(int32_t ty) { return ty == TYPE_CONTENT_INSTANCE || ty == TYPE_TIME_SERIES_INSTANCE; }
 static inline bool res_is_instance(const struct res *r) { return r->key.n & RES_INSTANCE; }
 static inline struct res_key res_parent_key(const struct res *r)
 {

@@ -227,7 +227,7 @@ static void names_of(struct tree_check *k, const struct res *r, struct slice id)
 
 	if (r->key.parent && (tree_child(k->tx, r->key.parent, res_rn(r), &again) != RC_OK || again.key.n != r->key.n))
 		fault(k, id, "is not found by its name \"%.*s\"", SF(res_rn(r)));
-	if (r->h.ty == 2 && (tree_stem(k->tx, res_ri(r), &again) != RC_OK || again.key.n != r->key.n))
+	if (r->h.ty == TYPE_AE && (tree_stem(k->tx, res_ri(r), &again) != RC_OK || again.key.n != r->key.n))
 		fault(k, id, "is not found by its AE-ID \"%.*s\"", SF(res_ri(r)));
 }
 

@@ -362,6 +362,34 @@ static void whole_model(void **state)
 	assert_true(model_n_resources == 80 && attrs > 1200);
 }
 
+/* The numbers that code knows are those of the model. */
+static void type_numbers(void **state)
+{
+	static const struct { int32_t ty; const char *name; } rows[] = {
+		{ TYPE_ACP, "accessControlPolicy" }, { TYPE_AE, "AE" }, { TYPE_CONTAINER, "container" },
+		{ TYPE_CONTENT_INSTANCE, "contentInstance" }, { TYPE_CSEBASE, "CSEBase" }, { TYPE_GROUP, "group" },
+		{ TYPE_SERVICE_PROFILE, "m2mServiceSubscriptionProfile" }, { TYPE_MGMT_OBJ, "mgmtObj" }, { TYPE_NODE, "node" },
+		{ TYPE_POLLING_CHANNEL, "pollingChannel" }, { TYPE_REMOTE_CSE, "remoteCSE" }, { TYPE_REQUEST, "request" },
+		{ TYPE_SCHEDULE, "schedule" }, { TYPE_SERVICE_RULE, "serviceSubscribedAppRule" },
+		{ TYPE_SERVICE_NODE, "serviceSubscribedNode" }, { TYPE_SUBSCRIPTION, "subscription" },
+		{ TYPE_SEMANTIC_DESCRIPTOR, "semanticDescriptor" }, { TYPE_TARGET_POLICY_REF, "notificationTargetMgmtPolicyRef" },
+		{ TYPE_TARGET_POLICY, "notificationTargetPolicy" }, { TYPE_DELETION_RULES, "policyDeletionRules" },
+		{ TYPE_FLEX_CONTAINER, "flexContainer" }, { TYPE_TIME_SERIES, "timeSeries" },
+		{ TYPE_TIME_SERIES_INSTANCE, "timeSeriesInstance" }, { TYPE_ROLE, "role" }, { TYPE_TOKEN, "token" },
+		{ TYPE_DAC, "dynamicAuthorizationConsultation" }, { TYPE_AUTHORIZATION_DECISION, "authorizationDecision" },
+		{ TYPE_AUTHORIZATION_POLICY, "authorizationPolicy" }, { TYPE_AUTHORIZATION_INFORMATION, "authorizationInformation" },
+		{ TYPE_AE_ANNC, "AEAnnc" }, { TYPE_CSEBASE_ANNC, "CSEBaseAnnc" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct model_res *m = model_by_ty(rows[i].ty);
+
+		if (!m || strcmp(m->name, rows[i].name))
+			fail_msg("%d is %s, not %s", rows[i].ty, m ? m->name : "no type", rows[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +402,7 @@ int main(void)
 		cmocka_unit_test(lookups),
 		cmocka_unit_test(rows_of_types),
 		cmocka_unit_test(whole_model),
+		cmocka_unit_test(type_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,6 @@
 #include "core/trust.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_DAC = 34 };
-
 struct finding {
 	struct exec *x;
 	struct req *r;

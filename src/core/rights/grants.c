@@ -13,7 +13,7 @@
 #include "core/rights/rights.h"
 #include "core/work.h"
 
-enum { TYPE_ACP = 1, TYPE_AE = 2, LOOKED_AT = 64, CHUNK = 32, KEY = 17, HALF = 9 };
+enum { LOOKED_AT = 64, CHUNK = 32, KEY = 17, HALF = 9 };
 
 /* --- keys --- */
 

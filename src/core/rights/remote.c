@@ -12,8 +12,6 @@
 #include "core/rights/information.h"
 #include "core/work.h"
 
-enum { TYPE_SUBSCRIPTION = 23 };
-
 /* What came of looking at one policy. */
 enum outcome { NOT_APPLICABLE, PERMIT, DENY, ASK };
 

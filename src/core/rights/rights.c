@@ -9,8 +9,6 @@
 #include "core/rights/tokens.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2 };
-
 extern const struct rights_method rights_grants, rights_consult, rights_remote;
 
 /* Methods that are built; a kind without a row says no. */

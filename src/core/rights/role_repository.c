@@ -314,7 +314,7 @@ static void discover(struct role_fetch *f)
 	q->fc.fu = 1;
 	q->fc.lim = ROLES_MOST;
 	if (ty) {
-		*ty = 31;
+		*ty = TYPE_ROLE;
 		q->fc.ty = (struct filter_nums){ ty, 1 };
 	}
 	if (!ty || filter_attr_add(&q->fc, &q->arena, S("tkhd"), f->form[f->next_form++]) != RC_OK) {

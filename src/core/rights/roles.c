@@ -125,7 +125,7 @@ static const char *local_fault(struct exec *x, struct arena *a, const struct iss
 	struct res res;
 
 	*where = (struct slice){ NULL, 0 };
-	if (tree_get(x->tx, key, &res) != RC_OK || res.h.ty != 31 || !tree_alive(x->tx, &res, x->now) ||
+	if (tree_get(x->tx, key, &res) != RC_OK || res.h.ty != TYPE_ROLE || !tree_alive(x->tx, &res, x->now) ||
 	    role_of(&x->core->home, a, &res, &role) != RC_OK || !slice_eq(role.id, id) || !slice_eq(role.holder, who))
 		return ""; /* not what was looked for */
 	*where = arena_dup(a, res_ri(&res));

@@ -15,8 +15,6 @@
 #include "core/notify_int.h"
 #include "core/rights/relation.h"
 
-enum { TYPE_TOKEN = 32 };
-
 enum reeve_rc tokens_new(struct core *c)
 {
 	const struct limits *l = &c->cfg->limits;

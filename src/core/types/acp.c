@@ -66,4 +66,4 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return RC_OK;
 }
 
-const struct type_hooks type_acp = { .ty = 1, .check = check, .created = created, .updated = changed, .removing = removing };
+const struct type_hooks type_acp = { .ty = TYPE_ACP, .check = check, .created = created, .updated = changed, .removing = removing };

@@ -82,7 +82,7 @@ static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *ol
 	return evict(x, nw->key);
 }
 
-const struct type_hooks type_container = { .ty = 3, .check = check, .updated = updated };
+const struct type_hooks type_container = { .ty = TYPE_CONTAINER, .check = check, .updated = updated };
 
 /* --- contentInstance --- */
 
@@ -177,5 +177,5 @@ static enum reeve_rc access_instance(struct exec *x, struct req *r, const struct
 	return RC_OK;
 }
 
-const struct type_hooks type_content_instance = { .ty = 4, .check = check_instance, .created = created_instance,
+const struct type_hooks type_content_instance = { .ty = TYPE_CONTENT_INSTANCE, .check = check_instance, .created = created_instance,
 						  .removing = removing_instance, .access = access_instance };

@@ -6,8 +6,6 @@
 #include "core/way.h"
 #include "core/work.h"
 
-enum { TYPE_CSEBASE = 5, TYPE_AE_ANNC = 10002, TYPE_CSEBASE_ANNC = 10005 };
-
 bool cse_base_grants(struct exec *x, const struct req *r, const struct res *target, unsigned bit, int32_t child_ty)
 {
 	const struct config *cfg = x->core->cfg;

@@ -45,4 +45,4 @@ static enum reeve_rc removing(struct exec *x, const struct res *dac)
 	return RC_OK;
 }
 
-const struct type_hooks type_dac = { .ty = 34, .check = check, .created = created, .updated = updated, .removing = removing };
+const struct type_hooks type_dac = { .ty = TYPE_DAC, .check = check, .created = created, .updated = updated, .removing = removing };

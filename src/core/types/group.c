@@ -266,4 +266,4 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return RC_OK;
 }
 
-const struct type_hooks type_group = { .ty = 9, .check = check, .created = created, .updated = updated, .removing = removing };
+const struct type_hooks type_group = { .ty = TYPE_GROUP, .check = check, .created = created, .updated = updated, .removing = removing };

@@ -5,8 +5,6 @@
 #include "core/fanout.h"
 #include "core/notify_int.h"
 
-enum { TYPE_POLICY_REF = 25, TYPE_POLICY = 26 };
-
 /* The targets of one list, as written and as the entities they name. */
 struct targets { struct ident_set text, entity; };
 
@@ -70,7 +68,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 		return req_refuse(r, 4000, "ntu: a list of targets");
 	if ((rc = check_number(x, r, &mine, 0)) != RC_OK || (rc = read_targets(x, d->arena, &mine, &targets)) != RC_OK)
 		return rc;
-	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_POLICY_REF, &it)) != RC_OK)
+	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_TARGET_POLICY_REF, &it)) != RC_OK)
 		return rc;
 	while (!taken && (rc = tree_next(&it, &ref)) == RC_OK)
 		if ((!old || ref.key.n != old->key.n) && ref.h.et > x->now) {
@@ -83,7 +81,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return rc == RC_NOTFOUND ? check_number(x, r, &mine, refs) : rc;
 }
 
-const struct type_hooks type_notification_target_mgmt_policy_ref = { .ty = TYPE_POLICY_REF, .check = check };
+const struct type_hooks type_notification_target_mgmt_policy_ref = { .ty = TYPE_TARGET_POLICY_REF, .check = check };
 
 /* action and policyLabel have multiplicity 1 and may be left out of a Create: the standard names no default. */
 static enum reeve_rc complete(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
@@ -98,4 +96,4 @@ static enum reeve_rc complete(struct exec *x, struct req *r, const struct res *p
 	return RC_OK;
 }
 
-const struct type_hooks type_notification_target_policy = { .ty = TYPE_POLICY, .check = complete };
+const struct type_hooks type_notification_target_policy = { .ty = TYPE_TARGET_POLICY, .check = complete };

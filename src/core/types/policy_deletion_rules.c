@@ -3,7 +3,7 @@
 #include "core/draft.h"
 #include "core/notify.h"
 
-enum { TYPE_RULES = 27, RULES_MOST = 2 };
+enum { RULES_MOST = 2 };
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {
@@ -16,7 +16,7 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 		return RC_NOMEM;
 	if (old)
 		return RC_OK;
-	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_RULES, &it)) != RC_OK)
+	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_DELETION_RULES, &it)) != RC_OK)
 		return rc;
 	while ((rc = tree_next(&it, &other)) == RC_OK)
 		n += other.h.et > x->now;
@@ -26,4 +26,4 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
-const struct type_hooks type_policy_deletion_rules = { .ty = TYPE_RULES, .check = check };
+const struct type_hooks type_policy_deletion_rules = { .ty = TYPE_DELETION_RULES, .check = check };

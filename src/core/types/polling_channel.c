@@ -4,8 +4,6 @@
 #include "core/polling.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_CHANNEL = 15, TYPE_REMOTE_CSE = 16 };
-
 /* Is the Originator the entity that `parent` (an <AE> or <remoteCSE>) stands for? */
 static bool is_owner(struct exec *x, struct req *r, const struct res *parent)
 {
@@ -55,8 +53,8 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	if (old || x->internal)
 		return RC_OK;
 	if (!is_owner(x, r, parent))
-		return exec_denied(x, r, parent, ACOP_CREATE, TYPE_CHANNEL);
-	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_CHANNEL, &it)) != RC_OK)
+		return exec_denied(x, r, parent, ACOP_CREATE, TYPE_POLLING_CHANNEL);
+	if ((rc = tree_children_of_type(x->tx, parent->key.n, TYPE_POLLING_CHANNEL, &it)) != RC_OK)
 		return rc;
 	while (!taken && (rc = tree_next(&it, &other)) == RC_OK)
 		taken = other.h.et > x->now;
@@ -66,4 +64,4 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
-const struct type_hooks type_polling_channel = { .ty = TYPE_CHANNEL, .check = check, .decide = decide, .permitted = permitted };
+const struct type_hooks type_polling_channel = { .ty = TYPE_POLLING_CHANNEL, .check = check, .decide = decide, .permitted = permitted };

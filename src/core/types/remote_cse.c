@@ -155,5 +155,5 @@ static enum reeve_rc check_access(struct exec *x, struct req *r, const struct re
 	return RC_OK;
 }
 
-const struct type_hooks type_remote_cse = { .ty = 16, .admit = admit, .check = check, .created = created, .updated = updated,
+const struct type_hooks type_remote_cse = { .ty = TYPE_REMOTE_CSE, .admit = admit, .check = check, .created = created, .updated = updated,
 					    .removing = removing, .access = check_access };

@@ -86,4 +86,4 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return rc == RC_INVALID ? RC_OK : rc; /* one that another program stored was never entered */
 }
 
-const struct type_hooks type_role = { .ty = 31, .check = check, .created = created, .updated = updated, .removing = removing };
+const struct type_hooks type_role = { .ty = TYPE_ROLE, .check = check, .created = created, .updated = updated, .removing = removing };

@@ -4,8 +4,6 @@
 #include "core/draft.h"
 #include "core/notify_int.h"
 
-enum { TYPE_NODE = 14, TYPE_SCHEDULE = 18, TYPE_SUBSCRIPTION = 23 };
-
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {
 	struct json se;

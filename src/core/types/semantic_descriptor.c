@@ -7,7 +7,6 @@
 #include "codec/base64.h"
 #include "core/types.h"
 
-enum { TYPE_SEMANTIC_DESCRIPTOR = 24 };
 enum { FORMAT_IRI = 1, FORMAT_OWL_XML = 3, FORMAT_RDF_XML = 4, FORMAT_JSON_LD = 7 }; /* m2m:semanticFormat */
 
 /* The bytes of xs:base64Binary; the model has seen to its alphabet, its length and its padding. */

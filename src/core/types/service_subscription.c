@@ -31,7 +31,9 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	return RC_OK;
 }
 
-const struct type_hooks type_m2m_service_subscription_profile = { .ty = 11, .created = created, .updated = updated, .removing = removing };
+const struct type_hooks type_m2m_service_subscription_profile = {
+	.ty = TYPE_SERVICE_PROFILE, .created = created, .updated = updated, .removing = removing,
+};
 
 /* --- <serviceSubscribedNode> --- */
 
@@ -89,8 +91,9 @@ static enum reeve_rc removing_node(struct exec *x, const struct res *res)
 	return index_node(x, res, false);
 }
 
-const struct type_hooks type_service_subscribed_node = { .ty = 20, .check = check_node, .created = created_node, .updated = updated,
-							 .removing = removing_node };
+const struct type_hooks type_service_subscribed_node = {
+	.ty = TYPE_SERVICE_NODE, .check = check_node, .created = created_node, .updated = updated, .removing = removing_node,
+};
 
 /* --- <serviceSubscribedAppRule> --- */
 
@@ -113,5 +116,6 @@ static enum reeve_rc check_rule(struct exec *x, struct req *r, const struct res 
 	return RC_OK;
 }
 
-const struct type_hooks type_service_subscribed_app_rule = { .ty = 19, .check = check_rule, .created = created, .updated = updated,
-							     .removing = removing };
+const struct type_hooks type_service_subscribed_app_rule = {
+	.ty = TYPE_SERVICE_RULE, .check = check_rule, .created = created, .updated = updated, .removing = removing,
+};

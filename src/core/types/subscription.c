@@ -6,8 +6,6 @@
 #include "core/outbox.h"
 #include "core/work.h"
 
-enum { TYPE_AE = 2, TYPE_CONTAINER = 3, TYPE_SUBSCRIPTION = 23, TYPE_TIME_SERIES = 29 };
-
 #define BIT(ev) (1u << (ev))
 
 /* Content types permitted for each event, as bits, and the default (core.md 10.2). */

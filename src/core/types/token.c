@@ -9,8 +9,6 @@
 #include "core/types.h"
 #include "core/work.h"
 
-enum { TYPE_TOKEN = 32 };
-
 /* Of a JSON string that has no escapes, as the model sees to for what is asked here. */
 static struct slice inside(struct slice s) { return s.n > 2 ? slice_of(s.p + 1, s.n - 2) : S(""); }
 
