@@ -104,16 +104,19 @@ def test_requester_goes(new_server, leave):
 
 
 @pytest.mark.parametrize("leave", [Raw.close, reset, half_close])
-def test_dead_poll_takes_nothing(server, leave):
+def test_dead_poll_takes_nothing(new_server, leave):
     """CORE-208, CORE-209: a request goes to the poll that is still there"""
+    server = new_server()
     a, sender = server.register(), server.register()
     _, pol = a.policy([rule(sender.origin, 16), rule(a.origin, 63)])
     a.update(a.at, 2, {"acpi": [pol]}).expect(2004)
     pcu = a.made(a.at, 15) + "/pcu"
     for n in range(5):
         dead = [asking(server, a, "GET", pcu, {"X-M2M-RET": "60000"}) for _ in range(3)]
+        wait_until(lambda: server.metrics()["parked"] == 3)
         for c in dead:
             leave(c)
+        wait_until(lambda: server.metrics()["parked"] == 0)  # what is written before that goes into a connection that looks alive
         sent = sender.notify(a.at, {"m2m:sgn": {"sur": "/n%d" % n}}, query={"rt": 1}).expect(1001).content["m2m:uri"]
         rqp = Entity(Client(server.address, server.port), a.origin).retrieve(pcu, headers={"X-M2M-RET": "10000"}).expect(2000).res
         assert rqp["pc"]["m2m:sgn"]["sur"] == "/n%d" % n
