@@ -179,7 +179,8 @@ static void end(struct announcing *g)
 
 /* --- copies --- */
 
-/* The address of what was created: ri in the answer (CSE-relative), else its Content-Location. */
+/* The address of what was created: ri in the answer (CSE-relative), else its Content-Location. Nothing when it is not at the CSE that was
+ * asked: what is there is changed and deleted later in our name, and at this CSE as by ourselves. */
 static struct slice address_of(struct announcing *g, const struct rsp *rsp, struct slice cse)
 {
 	struct arena *a = &g->r->arena;
@@ -191,6 +192,8 @@ static struct slice address_of(struct announcing *g, const struct rsp *rsp, stru
 		ri = json_string(a, &j, json_member(&j, 2, S("ri")));
 	if (!ri.n)
 		ri = arena_dup(a, rsp->location);
+	if (ri.n && ri.p[0] == '/' && !slice_eq(announce_cse_of(g->core, a, ri), cse))
+		ri.n = 0;
 	if (!ri.n || ri.p[0] == '/')
 		return ri;
 	if (!way_foreign(g->core, cse))

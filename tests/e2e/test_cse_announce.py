@@ -109,6 +109,30 @@ def test_address_as_target(node, host):
     assert host.seen()[0] == "POST /~%s/base/there HTTP/1.1" % host.csi and r["at"] == [host.csi + "/r1"]
 
 
+@pytest.mark.parametrize("where,form", [("ri", "/mn1/%s"), ("ri", "//reeve.local/mn1/%s"), ("ri", "/elsewhere/%s"), ("ri", "//other.example%s"),
+                                        ("ri", "/"), ("location", "/~/mn1/%s"), ("location", "/~/elsewhere/%s")])
+def test_address_that_is_not_the_hosts(node, host, form, where):
+    """CORE-233, CORE-234: a CSE that says it made the copy somewhere else, so that this CSE deletes that in its own name"""
+    ae, victim = node.register(), node.register()
+    precious = victim.container()
+    host.seen() if ae.create(ae.at, 3, {"at": [host.csi]}).expect(2001) else None
+    host.seen()
+    at = form % (host.csi + "/x" if "other" in form else precious) if "%" in form else form
+    body, headers = (json.dumps({"m2m:cntA": {"ri": at}}).encode(), []) if where == "ri" else (b"", [("Content-Location", at)])
+    host.refuse = [reply(2001, body, 201, headers)]
+    r = ae.create(ae.at, 3, {"at": [host.csi]}).expect(2001)
+    assert "at" not in r
+    host.seen()
+    ae.update(ae.at + "/" + r["rn"], 3, {"lbl": ["x"]}).expect(2004)
+    ae.delete(ae.at + "/" + r["rn"]).expect(2002)
+    r = ae.create(ae.at, 3, {"at": [host.csi]}).expect(2001)  # what was due before is done
+    host.seen()
+    ae.delete(ae.at + "/" + r["rn"]).expect(2002)
+    assert host.seen()[0].startswith("DELETE /~%s/" % host.csi)
+    got = victim.retrieve(precious).expect(2000)
+    assert "lbl" not in got
+
+
 def test_instance_without_parent(node, host):
     """CORE-231."""
     ae = node.register()
