@@ -131,8 +131,8 @@ def test_notify_in_question(world, das):
     assert das.asked().dreq["op"] == 5
 
 
-def test_dal_and_roles_in_question(dyn, das):
-    """AUTHZ-186: Role-IDs of rules whose operation and context fit, and that are this DAS's to assign"""
+def test_other_spelling_of_an_address(dyn, das):
+    """An address that only looks like a permitted one (localhost for 127.0.0.1) is not asked, whatever roles would do"""
     das.answer = NOTHING
     host = "localhost"
     w = World(dyn, das, dap=["http://%s:%d/das" % (host, das.port)], dal=stamp(1000))

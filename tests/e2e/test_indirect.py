@@ -237,7 +237,7 @@ def tqf(r):
 
 
 def test_where_to_ask(new_server, das):
-    """AUTHZ-197 to AUTHZ-200: the same question, in the refusal, for who asks for it"""
+    """AUTHZ-197, AUTHZ-198, AUTHZ-199, AUTHZ-200: the same question, in the refusal, for who asks for it"""
     w = World(new_server(dict(SETTINGS, **{"dynamic.direct": "false"})), das)
     got = tqf(w.ae.retrieve(w.cnt, query={"tqi": True}))
     assert set(got) == {"dasi"} and len(got["dasi"]) == 1

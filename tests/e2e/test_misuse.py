@@ -146,3 +146,19 @@ def test_grant_for_a_registration_that_is_gone(trusting, das, issuer, what):
     again.retrieve(w.cnt).expect(2000)
     das.answer = NOTHING
     again.retrieve(w.cnt).expect(2000)
+
+
+def test_token_under_another_name(trusting, das, issuer):
+    """AUTHZ-177: a <token> that could not be opened when it came, and is not the token that its tkid says"""
+    w, s = trusting, trusting.server
+    das.answer = NOTHING
+    claims = issuer.claims(w.who, [permit(w.cnt, rule("all", 2))])
+    alias = issuer.token_id()
+    write_issuers(w.issuers)
+    reload(s)
+    s.admin().create(s.base, 32, {"tkid": alias, "tkob": issuer.sign(claims)}).expect(2001)
+    s.admin().create(s.base, 32, {"tkid": claims["jti"], "tkob": issuer.sign(claims)}).expect(2001)
+    write_issuers(w.issuers, issuer.entry(das=[das.url]))
+    reload(s)
+    w.ae.retrieve(w.cnt, {"tids": alias}).expect(4103)
+    w.ae.retrieve(w.cnt, {"tids": claims["jti"]}).expect(2000)

@@ -490,6 +490,24 @@ def test_unknown_identifiers(world, guest, owner, cnt, query):
     owner.retrieve(cnt, [query]).expect(2000)
 
 
+def test_relationship_indicator(world, guest, cnt):
+    """AUTHZ-202: also with auri the cached token is the Originator's, by his absolute AE-ID, and nobody else's"""
+    thief = world.server.register()
+    his = world.das.claims(guest.abs, read(world, cnt, guest))
+    world.das_says = lambda got: dres(world.das.sign(his))
+    auri = [("tids", his["jti"]), ("auri", "true")]
+    says(thief.retrieve(cnt, auri), "holder")
+    guest.retrieve(cnt, auri).expect(2000)
+    world.das_says = lambda got: dres()
+    guest.retrieve(cnt, [("tids", his["jti"])]).expect(2000)
+    for query in (auri, [("tids", his["jti"])]):
+        says(thief.retrieve(cnt, query), "holder")
+    t = world.das.token(guest.abs, read(world, cnt, guest))
+    lti = guest.retrieve(cnt, [("auri", "true")], **with_(t)).expect(2000).headers["x-m2m-ati"].split(":")[0]
+    guest.retrieve(cnt, [("ltids", lti)]).expect(2000)
+    says(thief.retrieve(cnt, [("ltids", lti), ("auri", "true")]), "holder")
+
+
 def test_token_id_of_a_cached_token(world, guest, cnt):
     """A Token-ID whose token is known asks nobody"""
     t = world.das.token(guest.abs, read(world, cnt, guest))
