@@ -85,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!r->bad.p) { /* what is refused goes nowhere */
 		check_claims(r);
 		require(r->to.n > 0);
+		check_claims(r); /* what is refused is not written anew */
 		buf_init(&path, 1 << 22);
 		http_map_path(&path, r->to);
 		http_map_target(again, buf_view(&path));

@@ -657,6 +657,14 @@ static void claims_round_trip(void **state)
 	buf_clear(&line);
 	http_map_query(&line, r, false, '?');
 	assert_int_equal(line.n, 0);
+
+	/* conditions on attributes keep whose they are: CORE-278 */
+	r->has = HAS_FC;
+	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("api"), S("N1")), RC_OK);
+	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("c.con"), S("x")), RC_OK);
+	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("p.rids"), S("a+b")), RC_OK);
+	http_map_query(&line, r, false, '?');
+	assert_true(slice_eq(buf_view(&line), S("?api=N1&c.con=x&p.rids=a%2Bb")));
 	buf_free(&text);
 	buf_free(&line);
 	buf_free(&b);

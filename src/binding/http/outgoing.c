@@ -72,8 +72,12 @@ static void condition(struct query *q, struct arena *a, const struct json *j, ui
 	if (!attributes && !apart)
 		field(q, sn);
 	for (uint32_t i = v + 1; i < j->tok[v].next; i = j->tok[i].next) {
-		if (attributes) { /* name has its "c." or "p." already */
-			text(q, json_string(a, j, json_member(j, i, S("nm"))), json_string(a, j, json_member(j, i, S("val"))));
+		if (attributes) { /* of a child, of the parent: CORE-278 */
+			struct slice nm = json_string(a, j, json_member(j, i, S("nm")));
+
+			if (sn.p[0] != 'a')
+				nm = arena_printf(a, "%c.%.*s", sn.p[0], SF(nm));
+			text(q, nm, json_string(a, j, json_member(j, i, S("val"))));
 			continue;
 		}
 		if (apart)
