@@ -15,6 +15,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import Receiver, Server  # noqa: E402
+from harness.das import Das  # noqa: E402
+from harness.server import stop_all  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +42,7 @@ def servers():
         return running[key]
 
     yield get
-    failed = []
-    for s in running.values():
-        try:
-            s.stop()
-        except AssertionError as e:
-            failed.append(str(e))
-        finally:
-            s.remove()
-    assert not failed, "\n".join(failed)
+    stop_all(running.values())
 
 
 @pytest.fixture
@@ -62,15 +56,7 @@ def new_server():
         return s.start()
 
     yield start
-    failed = []
-    for s in made:
-        try:
-            s.stop()
-        except AssertionError as e:
-            failed.append(str(e))
-        finally:
-            s.remove()
-    assert not failed, "\n".join(failed)
+    stop_all(made)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +72,14 @@ def server_lives(request):
         s.client.close()
         s.start()
         pytest.fail(text)
+
+
+@pytest.fixture
+def das():
+    """A Dynamic Authorization System that answers what the test says."""
+    d = Das()
+    yield d
+    d.close()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def run(*args, **kw):
     return subprocess.run([binary(), *args], capture_output=True, text=True, timeout=60, **kw)
 
 
-class Das(Server):
+class DasServer(Server):
     def __init__(self, the_policy=None, settings=None):
         super().__init__(role="das")
         self.settings.update({"cse.id": "/das1", "cse.name": "das", "cse.sp": "//iot.example", "http.open": "true",
@@ -69,7 +69,7 @@ class Das(Server):
 
 @pytest.fixture(scope="module")
 def das():
-    d = Das().start()
+    d = DasServer().start()
     yield d
     try:
         d.stop()
@@ -210,7 +210,7 @@ def test_list_show_revoke(das):
 
 
 def test_restart_keeps_tokens():
-    d = Das().start()
+    d = DasServer().start()
     try:
         dreq = {"or": TABLET, "op": 2, "trt": 3, "trid": BED}
         token = granted(d.ask("/gw7", **dreq))["tkns"][0]
@@ -261,7 +261,7 @@ def test_relationship(das):
 def test_indirect_update(uri, path):
     """AUTHZ-205: the DAS has the holder changed at the CSE of the token, and nowhere else, whatever address that CSE tells"""
     peer = PeerCSE(lambda m: reply(body=json.dumps({"m2m:uril": [uri]}).encode()) if m.method == "GET" else reply(rsc=2004))
-    d = Das(policy(cses=[{"id": "/gw7", "poa": peer.url, "base": "/gw7/cse"}, {"id": "/gw8", "poa": peer.url}])).start()
+    d = DasServer(policy(cses=[{"id": "/gw7", "poa": peer.url, "base": "/gw7/cse"}, {"id": "/gw8", "poa": peer.url}])).start()
     try:
         tid = d.claims(granted(d.ask("/gw7", op=2, trt=3, trid=BED, **{"or": TABLET}))["tkns"][0])[1]["jti"]
         assert seci7(d, "/gw7/Ctablet2", tids=[tid], aus=["c2lnbg"]).rsc == 2000
@@ -294,7 +294,7 @@ def test_check(tmp_path):
 
 
 def test_does_not_start_without_its_key(tmp_path):
-    d = Das(policy(sign="other"))
+    d = DasServer(policy(sign="other"))
     try:
         d.start(wait=False)
         assert d.process.wait(30) == 3

@@ -18,13 +18,6 @@ from harness.server import binary
 
 
 @pytest.fixture
-def das():
-    d = Das()
-    yield d
-    d.close()
-
-
-@pytest.fixture
 def dyn(servers):
     return servers(**SETTINGS)
 

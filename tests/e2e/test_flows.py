@@ -10,8 +10,8 @@ import json
 import pytest
 
 from harness.make import rule
-from harness.server import Server
-from test_das import Das, policy, run
+from harness.server import Server, stop_all
+from test_das import DasServer, policy, run
 
 CNT, AE_T, ACP, TOKEN, DAC, AUDS, ROLE = 3, 2, 1, 32, 34, 35, 31
 ALL = 63
@@ -22,7 +22,7 @@ class World:
         rules = policy()["rules"]
         rules.append({"name": "phones", "for": [{"acor": ["/gw7/Cphone"], "acop": 2}], "at": ["/gw7/cse/**"], "via": ["indirect"],
                       "give": {"token": True, "operations": 2}})
-        self.das = Das(policy(rules=rules)).start()
+        self.das = DasServer(policy(rules=rules)).start()
         self.das_url = "http://127.0.0.1:%d/das" % self.das.port
         self.in1 = Server({"cse.id": "/in1", "cse.name": "inbase", "cse.sp": "//iot.example", "http.open": "true",
                            "distributed.pdp": "pdp", "distributed.policies": "/gw7/cse/door* inbase/doors"}).start()
@@ -49,15 +49,7 @@ class World:
         return at
 
     def end(self):
-        failed = []
-        for s in (self.gw, self.in1, self.das):
-            try:
-                s.stop()
-            except AssertionError as e:
-                failed.append(str(e))
-            finally:
-                s.remove()
-        assert not failed, "\n".join(failed)
+        stop_all((self.gw, self.in1, self.das))
 
 
 @pytest.fixture(scope="module")

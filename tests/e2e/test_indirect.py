@@ -9,15 +9,8 @@ import pytest
 from jwcrypto import jwe, jwk
 
 from harness import rule, stamp, unique
-from harness.das import NOTHING, SETTINGS, Das, Reply, World, dres, granted
+from harness.das import NOTHING, SETTINGS, Reply, World, dres, granted
 from harness.tokens import Issuer, permit, write_issuers
-
-
-@pytest.fixture
-def das():
-    d = Das()
-    yield d
-    d.close()
 
 
 @pytest.fixture

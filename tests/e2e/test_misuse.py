@@ -11,17 +11,10 @@ import time
 import pytest
 
 from harness import absolute, rule, stamp, unique, wait_until
-from harness.das import NOTHING, SETTINGS, Das, World, dres
+from harness.das import NOTHING, SETTINGS, World, dres
 from harness.tokens import Issuer, permit, write_issuers
 
 NURSE = "nurse@hospital.example"
-
-
-@pytest.fixture
-def das():
-    d = Das()
-    yield d
-    d.close()
 
 
 @pytest.fixture

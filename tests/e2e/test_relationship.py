@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import absolute, free_port, unique
-from harness.das import NOTHING, Das, Reply
+from harness.das import NOTHING, Reply
 from harness.tokens import Issuer, permit, rule, write_issuers
 
 SECRET = b"shared by the AE and its DAS"
@@ -52,13 +52,6 @@ class Case:
         if aus is not None:
             h["X-M2M-AS"] = aus
         return who.retrieve(self.cnt, headers=h, **kw)
-
-
-@pytest.fixture
-def das():
-    d = Das()
-    yield d
-    d.close()
 
 
 @pytest.fixture

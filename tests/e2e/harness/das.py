@@ -5,11 +5,9 @@ It shares no code with the program: what it reads is what went over the wire, an
 
 import json
 import queue
-import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler
 
 from .make import absolute, rule
+from .receiver import Answering
 
 # All systems on this machine may be asked, and every question is put anew.
 SETTINGS = {"dynamic.das": "http://127.0.0.1:*", "dynamic.refusal_kept": "0 s", "dynamic.timeout": "5 s"}
@@ -66,58 +64,35 @@ def granted(rules, lifetime=None, **members):
     return dres(dai=dai, **members)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 128
-
-
-class Das:
+class Das(Answering):
     """answer(question) -> Reply, content, or None for a response without content; it runs in a thread of its own and may block."""
 
+    read = Question
+
     def __init__(self, answer=None, port=0):
-        self.queue = queue.Queue()
         self.answer = answer
-        outer = self
+        super().__init__(port)
+        self.url += "/das"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 60
-
-            def handle_any(self):
-                n = int(self.headers.get("Content-Length") or 0)
-                q = Question(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(n))
-                outer.queue.put(q)
-                a = outer.answer(q) if callable(outer.answer) else outer.answer
-                a = a if isinstance(a, Reply) else Reply(a)
-                try:
-                    self.send_response(a.status or (200 if a.rsc < 3000 else 403))
-                    self.send_header("X-M2M-RSC", str(a.rsc))
-                    self.send_header("X-M2M-RI", q.headers.get("x-m2m-ri", ""))
-                    for k, v in a.headers:
-                        self.send_header(k, v)
-                    if a.body:
-                        self.send_header("Content-Type", a.kind)
-                    self.send_header("Content-Length", str(len(a.body) + (1 if a.cut else 0)))
-                    self.end_headers()
-                    self.wfile.write(a.body)
-                    if a.cut:
-                        self.wfile.flush()
-                        self.close_connection = True
-                except OSError:
-                    self.close_connection = True  # nobody waits any more
-
-            do_POST = do_PUT = do_GET = do_DELETE = handle_any
-
-            def log_message(self, *a):
-                pass
-
-        from .server import free_port
-        self.server = _Server(("127.0.0.1", port or free_port()), Handler)
-        self.port = self.server.server_address[1]
-        self.url = "http://127.0.0.1:%d/das" % self.port
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
-        self.thread.start()
+    def respond(self, http, q):
+        a = self.answer(q) if callable(self.answer) else self.answer
+        a = a if isinstance(a, Reply) else Reply(a)
+        try:
+            http.send_response(a.status or (200 if a.rsc < 3000 else 403))
+            http.send_header("X-M2M-RSC", str(a.rsc))
+            http.send_header("X-M2M-RI", q.headers.get("x-m2m-ri", ""))
+            for k, v in a.headers:
+                http.send_header(k, v)
+            if a.body:
+                http.send_header("Content-Type", a.kind)
+            http.send_header("Content-Length", str(len(a.body) + (1 if a.cut else 0)))
+            http.end_headers()
+            http.wfile.write(a.body)
+            if a.cut:
+                http.wfile.flush()
+                http.close_connection = True
+        except OSError:
+            http.close_connection = True  # nobody waits any more
 
     def asked(self, timeout=15.0):
         """The next question; fails when none comes."""
@@ -129,11 +104,6 @@ class Das:
     def not_asked(self):
         """Nothing has come that was not looked at. Only meaningful after the answer to the request in question."""
         assert self.queue.empty(), "asked: %r" % self.queue.get_nowait()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(5)
 
 
 class World:

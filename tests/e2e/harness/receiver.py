@@ -4,6 +4,7 @@
 import json
 import queue
 import socketserver
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 
@@ -37,15 +38,17 @@ class _Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        pass  # who asked has gone: a test of that
+        if not isinstance(sys.exc_info()[1], OSError):  # who asked has gone: a test of that
+            super().handle_error(request, client_address)
 
 
-class Receiver:
-    """answer(got) may return rsc, or (rsc, content), or None for 2000; it runs in the server's thread and may block."""
+class Answering:
+    """An HTTP server whose requests are read whole, as `read` makes them, kept in a queue, and answered by `respond`, each in a thread
+    of its own."""
 
-    def __init__(self, port=0, answer=None):
+    def __init__(self, port=0):
+        from .server import free_port
         self.queue = queue.Queue()
-        self.answer = answer
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,35 +57,55 @@ class Receiver:
 
             def handle_any(self):
                 n = int(self.headers.get("Content-Length") or 0)
-                got = Got(self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(n))
-                got.method = self.command
+                got = outer.read(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(n))
                 outer.queue.put(got)
-                a = outer.answer(got) if outer.answer else None
-                rsc, content = a if isinstance(a, tuple) else (a, None)
-                rsc = rsc or 2000
-                from .facts import STATUS
-                body = json.dumps(content).encode() if content is not None else b""
-                self.send_response(STATUS.get(rsc, 500))
-                self.send_header("X-M2M-RSC", str(rsc))
-                if got.rqi is not None:
-                    self.send_header("X-M2M-RI", got.rqi)
-                if body:
-                    self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                outer.respond(self, got)
 
             do_POST = do_PUT = do_GET = do_DELETE = handle_any
 
             def log_message(self, *a):
                 pass
 
-        from .server import free_port
         self.server = _Server(("127.0.0.1", port or free_port()), Handler)
         self.port = self.server.server_address[1]
         self.url = "http://127.0.0.1:%d" % self.port
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(5)
+
+
+class Receiver(Answering):
+    """answer(got) may return rsc, or (rsc, content), or None for 2000; it runs in the server's thread and may block."""
+
+    def __init__(self, port=0, answer=None):
+        self.answer = answer
+        super().__init__(port)
+
+    @staticmethod
+    def read(method, path, headers, body):
+        got = Got(path, headers, body)
+        got.method = method
+        return got
+
+    def respond(self, http, got):
+        from .facts import STATUS
+        a = self.answer(got) if self.answer else None
+        rsc, content = a if isinstance(a, tuple) else (a, None)
+        rsc = rsc or 2000
+        body = json.dumps(content).encode() if content is not None else b""
+        http.send_response(STATUS.get(rsc, 500))
+        http.send_header("X-M2M-RSC", str(rsc))
+        if got.rqi is not None:
+            http.send_header("X-M2M-RI", got.rqi)
+        if body:
+            http.send_header("Content-Type", "application/json")
+        http.send_header("Content-Length", str(len(body)))
+        http.end_headers()
+        http.wfile.write(body)
 
     def get(self, timeout=15.0):
         """The next notification; fails when none comes."""
@@ -94,8 +117,3 @@ class Receiver:
     def nothing_more(self):
         """Nothing is waiting. Only meaningful after an event that would have come later has been received."""
         assert self.queue.empty(), "unexpected %r" % self.queue.get_nowait()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(5)

@@ -226,3 +226,16 @@ class Server:
         if e.retrieve(self.base).rsc != 2000:
             e.create(self.base, 2, {"rn": name, "api": "Nadmin", "rr": False, "srv": ["3"]}).expect(2001)
         return e
+
+
+def stop_all(servers):
+    """Each is stopped and removed, then what any of them did wrong at its end fails the test."""
+    failed = []
+    for s in servers:
+        try:
+            s.stop()
+        except AssertionError as e:
+            failed.append(str(e))
+        finally:
+            s.remove()
+    assert not failed, "\n".join(failed)
