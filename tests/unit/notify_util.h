@@ -329,6 +329,25 @@ static inline void expect_part(const char *text, const char *part)
 		fail_msg("%s\nis not in\n%s", part, text ? text : "(nothing)");
 }
 
+/* How often part stands in text. */
+static inline size_t count(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* What fr retrieves at to has part in it. */
+static inline void expect_at(struct cse *t, const char *fr, const char *to, const char *part)
+{
+	char *out = get(t, fr, to);
+
+	expect_part(out, part);
+	free(out);
+}
+
 static inline void expect_no_part(const char *text, const char *part)
 {
 	if (text && strstr(text, part))

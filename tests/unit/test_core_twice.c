@@ -12,29 +12,12 @@
 static const enum reeve_rc causes[] = { RC_FULL, RC_IO, RC_UNDO };
 enum { CAUSES = sizeof(causes) / sizeof(causes[0]) };
 
-static size_t count(const char *text, const char *part)
-{
-	size_t n = 0;
-
-	for (; (text = strstr(text, part)) != NULL; text++)
-		n++;
-	return n;
-}
-
-static void expect(struct cse *t, const char *to, const char *part)
-{
-	char *out = get(t, ME, to);
-
-	expect_part(out, part);
-	free(out);
-}
-
 static void number(struct cse *t, const char *to, const char *attr, unsigned value)
 {
 	char part[64];
 
 	snprintf(part, sizeof(part), "\"%s\":%u", attr, value);
-	expect(t, to, part);
+	expect_at(t, ME, to, part);
 }
 
 /* CORE-142, CORE-146: two instances, one without a name: two are counted, not four */
@@ -187,7 +170,7 @@ static void fan_out_delete(void **state)
 	must(call_end(k, &out), 2000);
 	assert_int_equal(count(out, "\"rsc\":2002"), 2);
 	free(out);
-	expect(t, "cse/g", "\"mid\":[\"cse/none\"]");
+	expect_at(t, ME, "cse/g", "\"mid\":[\"cse/none\"]");
 	number(t, "cse/g", "cnm", 1);
 }
 
@@ -269,7 +252,7 @@ static void policies(void **state)
 	must(call_end(k[2], NULL), 4103);
 	must(call(t, OP_UPDATE, "Cguest", "cse/c", 0, "{\"m2m:cnt\":{\"lbl\":[\"3\"]}}"), 4103);
 	must(call(t, OP_RETRIEVE, "Cguest", "cse/c", 0, NULL), 4103);
-	expect(t, "cse/c", "\"lbl\":[\"1\"]");
+	expect_at(t, ME, "cse/c", "\"lbl\":[\"1\"]");
 }
 
 static void remove_parent(struct own_job *j, struct exec *x)

@@ -32,23 +32,6 @@ static void stock(struct cse *t)
 	made(t, ADMIN, "cse", 3, "{\"m2m:cnt\":{\"rn\":\"c\"}}");
 }
 
-static size_t count(const char *text, const char *part)
-{
-	size_t n = 0;
-
-	for (; (text = strstr(text, part)) != NULL; text++)
-		n++;
-	return n;
-}
-
-static void expect(struct cse *t, const char *to, const char *part)
-{
-	char *out = get(t, ADMIN, to);
-
-	expect_part(out, part);
-	free(out);
-}
-
 /* --- members --- */
 
 static void numbers_of_members(void **state)
@@ -60,23 +43,23 @@ static void numbers_of_members(void **state)
 	/* CORE-211 */
 	must(call(t, OP_CREATE, ADMIN, "cse", 9, "{\"m2m:grp\":{\"mnm\":1,\"mid\":[\"cse/a\",\"cse/b\"]}}"), 6010);
 	made(t, ADMIN, "cse", 9, "{\"m2m:grp\":{\"rn\":\"g\",\"mnm\":3,\"mid\":[\"cse/a\",\"cse/b\",\"cse/a\"]}}");
-	expect(t, "cse/g", "\"mid\":[\"cse/a\",\"cse/b\"]");
-	expect(t, "cse/g", "\"cnm\":2");
+	expect_at(t, ADMIN, "cse/g", "\"mid\":[\"cse/a\",\"cse/b\"]");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":2");
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mnm\":1}}"), 6010);
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mid\":[\"a\",\"b\",\"c\",\"d\"]}}"), 6010);
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mnm\":2}}"), 2004);
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mid\":[]}}"), 2004);
-	expect(t, "cse/g", "\"cnm\":0");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":0");
 	/* another spelling is the same member */
 	ri = get(t, ADMIN, "cse/a");
 	snprintf(query, sizeof(query), "{\"m2m:grp\":{\"mid\":[\"cse/a\",\"%.*s\"]}}", (int)strcspn(strstr(ri, "\"ri\":\"") + 6, "\""),
 		 strstr(ri, "\"ri\":\"") + 6);
 	free(ri);
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, query), 2004);
-	expect(t, "cse/g", "\"mid\":[\"cse/a\"]");
+	expect_at(t, ADMIN, "cse/g", "\"mid\":[\"cse/a\"]");
 	/* but not what is below it */
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mid\":[\"cse/a\",\"cse/a/la\"]}}"), 2004);
-	expect(t, "cse/g", "\"cnm\":2");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":2");
 	/* CORE-215 */
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"mt\":3}}"), 4000);
 	must(call(t, OP_UPDATE, ADMIN, "cse/g", 0, "{\"m2m:grp\":{\"csy\":2}}"), 4000);
@@ -91,29 +74,29 @@ static void types_of_members(void **state)
 	stock(t);
 	/* CORE-212 */
 	group(t, "g1", "\"cse/a\",\"cse/p\",\"cse/none\"", ",\"mt\":3,\"csy\":1");
-	expect(t, "cse/g1", "\"mid\":[\"cse/a\"]");
-	expect(t, "cse/g1", "\"mtv\":true");
-	expect(t, "cse/g1", "\"cnm\":1");
+	expect_at(t, ADMIN, "cse/g1", "\"mid\":[\"cse/a\"]");
+	expect_at(t, ADMIN, "cse/g1", "\"mtv\":true");
+	expect_at(t, ADMIN, "cse/g1", "\"cnm\":1");
 	must(call(t, OP_CREATE, ADMIN, "cse", 9, "{\"m2m:grp\":{\"mnm\":5,\"mid\":[\"cse/a\",\"cse/p\"],\"mt\":3,\"csy\":2}}"), 4110);
 	must(call(t, OP_CREATE, ADMIN, "cse", 9, "{\"m2m:grp\":{\"mnm\":5,\"mid\":[\"cse/a\",\"/else/cse/x\"],\"mt\":3,\"csy\":2}}"), 4110);
 	group(t, "g3", "\"cse/a\",\"cse/p\"", ",\"mt\":3,\"csy\":3");
-	expect(t, "cse/g3", "\"mid\":[\"cse/a\",\"cse/p\"]");
-	expect(t, "cse/g3", "\"mt\":0");
-	expect(t, "cse/g3", "\"mtv\":true");
+	expect_at(t, ADMIN, "cse/g3", "\"mid\":[\"cse/a\",\"cse/p\"]");
+	expect_at(t, ADMIN, "cse/g3", "\"mt\":0");
+	expect_at(t, ADMIN, "cse/g3", "\"mtv\":true");
 	group(t, "g0", "\"cse/a\",\"cse/p\",\"cse/none\"", NULL); /* mixed: nothing is looked at */
-	expect(t, "cse/g0", "\"cnm\":3");
-	expect(t, "cse/g0", "\"mt\":0");
-	expect(t, "cse/g0", "\"csy\":1");
+	expect_at(t, ADMIN, "cse/g0", "\"cnm\":3");
+	expect_at(t, ADMIN, "cse/g0", "\"mt\":0");
+	expect_at(t, ADMIN, "cse/g0", "\"csy\":1");
 	/* virtual members have types of their own; a sub-group has that of its members */
 	group(t, "gl", "\"cse/a/la\",\"cse/a\",\"cse/a/ol\"", ",\"mt\":20002");
-	expect(t, "cse/gl", "\"mid\":[\"cse/a/la\"]");
+	expect_at(t, ADMIN, "cse/gl", "\"mid\":[\"cse/a/la\"]");
 	group(t, "gs", "\"cse/g1/fopt\",\"cse/g0/fopt\",\"cse/g1\",\"cse/b\"", ",\"mt\":3");
-	expect(t, "cse/gs", "\"mid\":[\"cse/g1/fopt\",\"cse/b\"]");
+	expect_at(t, ADMIN, "cse/gs", "\"mid\":[\"cse/g1/fopt\",\"cse/b\"]");
 	/* Update */
 	must(call(t, OP_UPDATE, ADMIN, "cse/g1", 0, "{\"m2m:grp\":{\"mid\":[\"cse/b\",\"cse/p\"]}}"), 2004);
-	expect(t, "cse/g1", "\"mid\":[\"cse/b\"]");
+	expect_at(t, ADMIN, "cse/g1", "\"mid\":[\"cse/b\"]");
 	must(call(t, OP_UPDATE, ADMIN, "cse/g1", 0, "{\"m2m:grp\":{\"gn\":\"x\"}}"), 2004);
-	expect(t, "cse/g1", "\"mid\":[\"cse/b\"]");
+	expect_at(t, ADMIN, "cse/g1", "\"mid\":[\"cse/b\"]");
 	must(call(t, OP_CREATE, ADMIN, "cse", 9, "{\"m2m:grp\":{\"mnm\":5,\"mid\":[],\"spty\":{\"mgd\":1001}}}"), 5001);
 }
 
@@ -127,7 +110,7 @@ static void types_that_may_not_be_read(void **state)
 	made(t, ADMIN, "cse", 9, "{\"m2m:grp\":{\"rn\":\"g\",\"mnm\":5,\"mt\":3,\"csy\":1,\"mid\":[\"cse/a\"],\"acpi\":[\"cse/p\"]}}");
 	must(call(t, OP_UPDATE, "/Sguest", "cse/g", 0, "{\"m2m:grp\":{\"mid\":[\"cse/a\",\"cse/b\"]}}"), 2004);
 	must(call(t, OP_UPDATE, "/Sguest", "cse/g", 0, "{\"m2m:grp\":{\"mid\":[\"cse/a\",\"cse/c\"]}}"), 5105);
-	expect(t, "cse/g", "\"mid\":[\"cse/a\",\"cse/b\"]");
+	expect_at(t, ADMIN, "cse/g", "\"mid\":[\"cse/a\",\"cse/b\"]");
 }
 
 /* --- fan-out --- */
@@ -161,7 +144,7 @@ static void every_member_answers_for_itself(void **state)
 	assert_int_equal(count(a.out, "\"rsc\":4004"), 3);
 	must(ask_full(t, OP_UPDATE, "/Sguest", "cse/g/fopt", 0, "{\"m2m:cnt\":{\"mni\":7}}", NULL, &a), 2000);
 	assert_int_equal(count(a.out, "\"rsc\":2004"), 1);
-	expect(t, "cse/a", "\"mni\":7");
+	expect_at(t, ADMIN, "cse/a", "\"mni\":7");
 	/* parameters go along */
 	must(ask(t, ADMIN, "cse/g/fopt", "fu=1&ty=4&drt=2", &a), 2000);
 	assert_int_equal(count(a.out, "m2m:uril"), 2);
@@ -208,7 +191,7 @@ static void who_may_fan_out(void **state)
 	must(ask_full(t, OP_UPDATE, "/Sguest", "cse/by-acpi/fopt", 0, "{\"m2m:cnt\":{\"mni\":7}}", NULL, &a), 4103);
 	must(ask_full(t, OP_DELETE, "/Sguest", "cse/by-macp/fopt", 0, NULL, NULL, &a), 4103);
 	must(ask_full(t, OP_CREATE, "/Sguest", "cse/by-macp/fopt", 4, "{\"m2m:cin\":{\"con\":\"1\"}}", NULL, &a), 4103);
-	expect(t, "cse/a", "\"cni\":0");
+	expect_at(t, ADMIN, "cse/a", "\"cni\":0");
 	free(a.out);
 }
 
@@ -224,15 +207,15 @@ static void deleted_members_leave(void **state)
 	group(t, "g", "\"cse/a\",\"cse/c\",\"cse/none\",\"cse/a/la\"", ",\"acpi\":[\"cse/p\"]");
 	must(ask_full(t, OP_DELETE, ADMIN, "cse/g/fopt/x", 0, NULL, NULL, &a), 2000); /* not a member itself */
 	assert_int_equal(count(a.out, "\"rsc\":2002"), 1);
-	expect(t, "cse/g", "\"cnm\":4");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":4");
 	must(ask_full(t, OP_DELETE, ADMIN, "cse/g/fopt", 0, NULL, "grtm=cse/a/la", &a), 2000); /* a virtual one stays */
 	assert_int_equal(count(a.out, "\"rsc\":2002"), 1);
-	expect(t, "cse/g", "\"cnm\":4");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":4");
 	must(ask_full(t, OP_DELETE, "/Sguest", "cse/g/fopt", 0, NULL, NULL, &a), 2000);
 	assert_int_equal(count(a.out, "\"rsc\":2002"), 1);
 	assert_int_equal(count(a.out, "\"rsc\":4103"), 1);
-	expect(t, "cse/g", "\"mid\":[\"cse/c\",\"cse/none\",\"cse/a/la\"]");
-	expect(t, "cse/g", "\"cnm\":3");
+	expect_at(t, ADMIN, "cse/g", "\"mid\":[\"cse/c\",\"cse/none\",\"cse/a/la\"]");
+	expect_at(t, ADMIN, "cse/g", "\"cnm\":3");
 	must(call(t, OP_RETRIEVE, ADMIN, "cse/a", 0, NULL), 4004);
 	free(a.out);
 }
@@ -257,7 +240,7 @@ static void sub_groups(void **state)
 	group(t, "twice", "\"cse/low/fopt\",\"cse/a\"", NULL);
 	must(ask_full(t, OP_CREATE, ADMIN, "cse/twice/fopt", 4, "{\"m2m:cin\":{\"con\":\"2\"}}", NULL, &a), 2000);
 	assert_int_equal(count(a.out, "\"rsc\":4104"), 1);
-	expect(t, "cse/a", "\"cni\":2");
+	expect_at(t, ADMIN, "cse/a", "\"cni\":2");
 	/* a loop of groups ends */
 	group(t, "one", "\"cse/a\"", NULL);
 	group(t, "two", "\"cse/one/fopt\",\"cse/b\"", NULL);

@@ -64,15 +64,6 @@ static int variously(struct cse *t, const char *url, size_t nth)
 	return !strcmp(url, "test://a") ? 2000 : !strcmp(url, "test://b") ? 4000 : NO_CONNECTION;
 }
 
-static size_t count(const char *text, const char *part)
-{
-	size_t n = 0;
-
-	for (; (text = strstr(text, part)) != NULL; text++)
-		n++;
-	return n;
-}
-
 static void in_order(const char *text, const char *const *parts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -9,14 +9,6 @@
 
 enum { MANY = 5000 };
 
-static void expect(struct cse *t, const char *to, const char *part)
-{
-	char *out = get(t, ME, to);
-
-	expect_part(out, part);
-	free(out);
-}
-
 static uint64_t entries(struct cse *t, enum st_table table)
 {
 	struct st_tx *tx;
@@ -52,15 +44,6 @@ static void fill(struct cse *t)
 	}
 }
 
-static size_t count(const char *text, const char *part)
-{
-	size_t n = 0;
-
-	for (; (text = strstr(text, part)) != NULL; text++)
-		n++;
-	return n;
-}
-
 /* What is below cse/c, found from `at` by one condition (NULL: all): below <CSEBase> an index is used, else mostly none. */
 static size_t found(struct cse *t, const char *at, const char *condition, const char *value)
 {
@@ -89,8 +72,8 @@ static void swept(struct cse *t)
 /* What is to be seen of the newest 20, n4980 and n4990 among them. */
 static void check_newest(struct cse *t)
 {
-	expect(t, "cse/c", "\"cni\":20,\"cbs\":20");
-	expect(t, "cse/c/ol", "\"rn\":\"n4980\"");
+	expect_at(t, ME, "cse/c", "\"cni\":20,\"cbs\":20");
+	expect_at(t, ME, "cse/c/ol", "\"rn\":\"n4980\"");
 	must(call(t, OP_RETRIEVE, ME, "cse/c/n4970", 0, NULL), 4004);
 	must(call(t, OP_RETRIEVE, ME, "cse/c/n0", 0, NULL), 4004);
 	must(call(t, OP_RETRIEVE, ME, "cse/c/n4990", 0, NULL), 2000);
@@ -114,7 +97,7 @@ static void lowered(void **state)
 	check_newest(t);
 	assert_int_equal(entries(t, ST_RES), 1 + 1 + 1 + 20);
 	instance(t, "cse/c", "new");
-	expect(t, "cse/c", "\"cni\":20,\"cbs\":22");
+	expect_at(t, ME, "cse/c", "\"cni\":20,\"cbs\":22");
 }
 
 /* What hangs below an instance goes with it, also for the indices of labels and types */
@@ -165,11 +148,11 @@ static void name_is_free(void **state)
 	must(call_end(k[2], NULL), 4105);
 	must(call_end(k[3], NULL), 4004);
 	must(call_end(k[4], NULL), 4004);
-	expect(t, "cse/c", "\"cni\":26,\"cbs\":30");
-	expect(t, "cse/c/la", "\"again\"");
+	expect_at(t, ME, "cse/c", "\"cni\":26,\"cbs\":30");
+	expect_at(t, ME, "cse/c/la", "\"again\"");
 	swept(t);
-	expect(t, "cse/c", "\"cni\":26,\"cbs\":30");
-	expect(t, "cse/c/n4000", "\"again\"");
+	expect_at(t, ME, "cse/c", "\"cni\":26,\"cbs\":30");
+	expect_at(t, ME, "cse/c/n4000", "\"again\"");
 	assert_int_equal(entries(t, ST_RES), 1 + 1 + 1 + 26);
 }
 
@@ -181,13 +164,13 @@ static void retrieval_enabled(void **state)
 	fill(t);
 	must(call(t, OP_UPDATE, ME, "cse/c", 0, "{\"m2m:cnt\":{\"disr\":true}}"), 2004);
 	must(call(t, OP_UPDATE, ME, "cse/c", 0, "{\"m2m:cnt\":{\"disr\":false}}"), 2004);
-	expect(t, "cse/c", "\"cni\":0,\"cbs\":0");
+	expect_at(t, ME, "cse/c", "\"cni\":0,\"cbs\":0");
 	must(call(t, OP_RETRIEVE, ME, "cse/c/la", 0, NULL), 4004);
 	instance(t, "cse/c", "one");
-	expect(t, "cse/c/ol", "\"one\"");
-	expect(t, "cse/c", "\"cni\":1,\"cbs\":3");
+	expect_at(t, ME, "cse/c/ol", "\"one\"");
+	expect_at(t, ME, "cse/c", "\"cni\":1,\"cbs\":3");
 	swept(t);
-	expect(t, "cse/c", "\"cni\":1,\"cbs\":3");
+	expect_at(t, ME, "cse/c", "\"cni\":1,\"cbs\":3");
 	assert_int_equal(entries(t, ST_RES), 1 + 1 + 1 + 1);
 }
 
@@ -202,9 +185,9 @@ static void large_one_comes(void **state)
 	memset(con, 'y', MANY - 10);
 	assert_true(asprintf(&pc, "{\"m2m:cin\":{\"con\":\"%s\"}}", con) > 0);
 	must(call(t, OP_CREATE, ME, "cse/c", 4, pc), 2001);
-	expect(t, "cse/c", "\"cni\":11,\"cbs\":5000");
+	expect_at(t, ME, "cse/c", "\"cni\":11,\"cbs\":5000");
 	swept(t);
-	expect(t, "cse/c", "\"cni\":11,\"cbs\":5000");
+	expect_at(t, ME, "cse/c", "\"cni\":11,\"cbs\":5000");
 	free(pc);
 	free(con);
 }
