@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import absolute, rule, stamp, unique, wait_until
+from harness import Client, Entity, absolute, rule, stamp, unique, wait_until
 from harness.das import NOTHING, SETTINGS, World, dres
 from harness.tokens import Issuer, permit, write_issuers
 
@@ -155,3 +155,65 @@ def test_token_under_another_name(trusting, das, issuer):
     reload(s)
     w.ae.retrieve(w.cnt, {"tids": alias}).expect(4103)
     w.ae.retrieve(w.cnt, {"tids": claims["jti"]}).expect(2000)
+
+
+# --- who may say what
+
+
+def test_token_by_its_id_from_another_issuer(trusting, das, issuer):
+    """AUTHZ-168, AUTHZ-193: of two issuers that share a domain neither delivers the other's tokens, unless it may (delegates)"""
+    w, s = trusting, trusting.server
+    other = Issuer("//reeve.local/Sother", "das.example", "other-1")
+    tokens = []
+
+    def give(claims):
+        tokens.append(other.sign(claims))
+        das.answer = lambda q: dres(tkns=[tokens[-1]]) if "tids" in q.dreq else NOTHING
+        return w.ae.retrieve(w.cnt, {"tids": claims["jti"]})
+    for delegates, want in ((None, 4103), ([other.id], 2000)):
+        write_issuers(w.issuers, issuer.entry(das=[das.url], delegates=delegates), other.entry())
+        reload(s)
+        give(other.claims(w.who, [permit(w.cnt, rule("all", 2))])).expect(want)
+
+
+def test_token_by_its_id_is_asked_for_each(trusting, das, issuer):
+    """AUTHZ-201: two who name one token at the same time do not share the question, for the DAS may answer them differently"""
+    w, s = trusting, trusting.server
+    claims = issuer.claims(w.who, [permit(w.cnt, rule("all", 2))])
+    token, held = issuer.sign(claims), threading.Event()
+    das.answer = lambda q: held.wait(30) and (dres(tkns=[token]) if q.dreq["or"] == w.who else NOTHING)
+    thief = s.register()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        try:
+            one = pool.submit(lambda: Entity(Client(s.address, s.port), thief.origin).retrieve(w.cnt, {"tids": claims["jti"]}))
+            assert das.asked().dreq["or"] == absolute(s, thief.origin)
+            two = pool.submit(lambda: Entity(Client(s.address, s.port), w.ae.origin).retrieve(w.cnt, {"tids": claims["jti"]}))
+            assert das.asked().dreq["or"] == w.who
+        finally:
+            held.set()
+        one.result().expect(4103)
+        two.result().expect(2000)
+
+
+def test_das_is_not_asked_for_its_own_tokens(trusting, das, issuer):
+    """AUTHZ-203"""
+    w, s = trusting, trusting.server
+    das.answer = NOTHING
+    me = s.register("Sdas1")
+    me.retrieve(w.cnt, {"tids": issuer.token_id()}).expect(4103)
+    das.not_asked()
+    w.ae.retrieve(w.cnt, {"tids": issuer.token_id()}).expect(4103)
+    das.asked()
+
+
+def test_issuer_of_tokens_gives_no_roles(ward, issuer):
+    """AUTHZ-147: an issuer that is no Authority (roles), in its own domain"""
+    s = ward
+    _, acp = s.owner.policy([rule("guest@das.example", 63), rule(s.owner.origin, 63)])
+    cnt = s.owner.container(acpi=[acp])
+    by = s.register("Sdas1")
+    by.create(s.base, 31, {"rlid": "guest@das.example", "tkis": "Sdas1", "tkhd": s.nurse.origin, "tknb": stamp(-60),
+                           "tkna": stamp(3600)}).expect(2001)
+    s.nurse.retrieve(cnt, {"rids": "guest@das.example"}).expect(4103)
+    token = issuer.token(absolute(s, s.nurse.origin), [permit(cnt, rids=["guest@das.example"])])
+    s.nurse.retrieve(cnt, headers={"Authorization": token}).expect(2000)

@@ -165,6 +165,9 @@ def test_resources_of_a_permission(world, guest, owner):
     guest.retrieve(a + "/la", **with_(t)).expect(2000)
     guest.retrieve(a, **with_(t)).expect(4103)
     guest.retrieve(inst, **with_(t)).expect(4103)
+    guest.retrieve(a + "/ol", **with_(t)).expect(4103)
+    owner.instance(b)
+    guest.retrieve(b + "/la", **with_(t)).expect(4103)
 
 
 def test_role_only_for_its_resources(world, guest, owner):
@@ -210,6 +213,15 @@ def test_group_members(world, guest, owner, cnt):
         answers = {p["fr"]: p["rsc"] for p in send().expect(2000 if send else 0)["m2m:rsp"]}
         assert sorted(answers.values()) in ([2000, 4103], [2004, 4103]), answers
     assert owner.retrieve(cnt)["lbl"] == ["x"] and "lbl" not in owner.retrieve(other).res
+
+
+def test_macp_is_not_opened_by_a_token_for_the_group(world, guest, owner, cnt):
+    """AUTHZ-126, AUTHZ-171: members are opened by membersAccessControlPolicyIDs, or by a token that names the fan-out"""
+    _, pol = owner.policy([rule(owner.origin, 63)])
+    grp = owner.made(owner.at, 9, {"mt": 3, "mid": [cnt], "mnm": 5, "macp": [pol]})
+    t = world.das.token(guest.abs, [permit(grp, rule(guest.abs, 63))])
+    guest.retrieve(grp, **with_(t)).expect(2000)
+    guest.retrieve(grp + "/fopt", **with_(t)).expect(4103)
 
 
 def test_several_tokens_add_up(world, guest, owner):

@@ -164,7 +164,7 @@ static void hand_out(struct fetch *f, const struct token_entry *e)
 
 static void take(struct fetch *f, struct slice text)
 {
-	struct token_new how = { .direct = false };
+	struct token_new how = { .from = f->das };
 	const struct token_entry *e;
 	struct slice why, *id;
 

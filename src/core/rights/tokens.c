@@ -87,6 +87,10 @@ enum token_fault tokens_verify(struct core *c, struct arena *a, struct slice tex
 	generation = token_cache_generation(c->tokens->cache);
 	if ((f = open_text(c, a, text, hash, now, &n.token, why)) != TOKEN_GOOD)
 		return f;
+	if (n.from && !issuer_may_deliver(n.from, token_claims(n.token)->issuer)) {
+		token_put(n.token);
+		return TOKEN_ISSUER;
+	}
 	n.hash = hash;
 	*out = token_cache_put(c->tokens->cache, &n, generation, now);
 	token_put(n.token);
