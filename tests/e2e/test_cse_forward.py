@@ -307,7 +307,8 @@ def test_header_of_a_liar(node, peer):
     assert "x-m2m-rst" not in h and "x-m2m-cts" not in h and "content-location" not in h
 
 
-def test_circle(node):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_circle(node, elsewhere):
     """A request that comes back is refused where it was before; nobody waits for ever."""
     def back(m):
         headers = [(n, v) for n, v in m.headers if n.lower() not in ("host", "content-length", "accept")]
@@ -320,8 +321,9 @@ def test_circle(node):
     try:
         _, csi = registered(node, peer)
         ae = node.register()
-        r = Entity(ae.client, ae.origin).retrieve(csi + "/base/x")
+        r = Entity(ae.client, "/elsewhere/Cx" if elsewhere else ae.origin).retrieve(csi + "/base/x")
         assert r.rsc == 4000 and len(came) == 1 and came[0].rsc == 4000, (r, came)
+        assert not elsewhere or b"under way" in came[0].body
     finally:
         peer.close()
 

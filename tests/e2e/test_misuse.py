@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import Client, Entity, absolute, rule, stamp, unique, wait_until
-from harness.das import NOTHING, SETTINGS, World, dres
+from harness.das import NOTHING, SETTINGS, Reply, World, dres
 from harness.tokens import Issuer, permit, write_issuers
 
 NURSE = "nurse@hospital.example"
@@ -155,6 +155,24 @@ def test_token_under_another_name(trusting, das, issuer):
     reload(s)
     w.ae.retrieve(w.cnt, {"tids": alias}).expect(4103)
     w.ae.retrieve(w.cnt, {"tids": claims["jti"]}).expect(2000)
+
+
+def test_decisions_about_tokens_are_not_kept(new_server, das, issuer, tmp_path):
+    """AUTHZ-180: distributed.cache keeps nothing that came with a token"""
+    path = write_issuers(tmp_path / "issuers.json", issuer.entry())
+    s = new_server({"distributed.cache": "1h", "authz.issuers": path})
+    a, b = s.register(), s.register()
+    acp = a.made(a.at, 1, {"pv": {"acr": []}, "pvs": {"acr": [rule(a.origin, 63)]}, "adri": [das.url]})
+    cnt, other = a.container(acpi=[acp]), a.container()
+    das.answer = Reply({"m2m:auds": {"dec": 1, "sus": 1}}, rsc=2004)
+    token = issuer.token(absolute(s, b.origin), [permit(other, rule("all", 2))])
+    for _ in range(2):
+        b.retrieve(cnt, headers={"Authorization": token}).expect(2000)
+        assert das.asked().content["m2m:auds"]["tkns"] == [token]
+    for n in range(2):
+        b.retrieve(cnt).expect(2000)
+    das.asked()
+    das.not_asked()
 
 
 # --- who may say what

@@ -54,7 +54,7 @@ struct token_new {
 	struct slice holder;     /* empty: the claim's */
 	bool direct, mapped;
 	uint64_t ae;
-	const struct issuer *from; /* tokens_verify: the DAS that delivers it, which may have to be its issuer's; NULL: the Originator himself */
+	const struct issuer *from; /* tokens_verify: the DAS that delivers it; NULL: the Originator himself */
 };
 const struct token_entry *token_cache_put(struct token_cache *c, const struct token_new *n, uint64_t generation, usec now);
 
