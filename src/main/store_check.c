@@ -216,6 +216,53 @@ static void grant_entry(struct walk *w, struct slice key, struct slice value)
 		fault(w, S("dynamic policy"), "%s", why);
 }
 
+/* An index by a hash (core/hash_index.h): each entry leads to a resource of its type, and there are as many as resources. */
+static void hash_entry(struct walk *w, struct slice key, int32_t ty, const char *index)
+{
+	struct res res;
+
+	if (key.n != 8 + RES_KEY_LEN)
+		fault(w, slice_str(index), "a key of %zu bytes in the index", key.n);
+	else if (tree_get(w->tx, res_key_read(key.p + 8), &res) != RC_OK || res.h.ty != ty)
+		fault(w, slice_str(index), "an entry of the index leads to no such resource");
+}
+
+static void role_entry(struct walk *w, struct slice key, struct slice value)
+{
+	(void)value;
+	hash_entry(w, key, TYPE_ROLE, "role");
+}
+
+static void node_entry(struct walk *w, struct slice key, struct slice value)
+{
+	(void)value;
+	hash_entry(w, key, TYPE_SERVICE_NODE, "serviceSubscribedNode");
+}
+
+static enum reeve_rc walk_hash_indices(struct walk *w)
+{
+	const struct {
+		enum st_table t;
+		int32_t ty;
+		const char *name;
+		void (*look)(struct walk *w, struct slice key, struct slice value);
+	} all[] = {
+		{ ST_ROLE, TYPE_ROLE, "role", role_entry },
+		{ ST_NODE, TYPE_SERVICE_NODE, "serviceSubscribedNode", node_entry },
+	};
+	enum reeve_rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < sizeof(all) / sizeof(all[0]); i++) {
+		uint64_t n = st_entries(w->tx, all[i].t), m = w->by_type[all[i].ty];
+
+		rc = each_entry(w, all[i].t, all[i].look);
+		if (n != m)
+			fault(w, slice_str(all[i].name), "%llu resources, and %llu entries in their index", (unsigned long long)m,
+			      (unsigned long long)n);
+	}
+	return rc;
+}
+
 static enum reeve_rc walk_all(struct walk *w)
 {
 	enum reeve_rc rc = tree_check_new(w->tx, index_fault, w, &w->indices);
@@ -233,6 +280,8 @@ static enum reeve_rc walk_all(struct walk *w)
 	free(w->request);
 	if (rc == RC_OK)
 		rc = each_entry(w, ST_GRANT, grant_entry);
+	if (rc == RC_OK)
+		rc = walk_hash_indices(w);
 	return rc == RC_OK ? each_entry(w, ST_OUTBOX, outbox_entry) : rc;
 }
 

@@ -18,7 +18,7 @@ class Store:
     def __init__(self, folder):
         self.folder = str(folder)
         self.env = lmdb.open(self.folder, max_dbs=32, map_size=1 << 30)
-        self.dbs = {name: self.env.open_db(name.encode()) for name in ("meta", "res", "name", "type", "label", "due", "outbox", "trash", "pending")}
+        self.dbs = {name: self.env.open_db(name.encode()) for name in ("meta", "res", "name", "type", "label", "due", "outbox", "trash", "pending", "role", "node")}
 
     def close(self):
         self.env.close()
@@ -60,17 +60,23 @@ def filled(tmp_path_factory):
     a.create(cnt, 3, {}, query={"rt": 1}, headers={"X-M2M-OET": "80000000"}).expect(1001)
     done = a.create(cnt, 3, {}, query={"rt": 1}).expect(1001).content["m2m:uri"]
     wait_until(lambda: a.retrieve(done)["rs"] == 1)
+    admin = s.admin()
+    for n in range(2):
+        admin.create(s.base, 31, {"rlid": "nurse@hospital.example", "tkis": "Cadmin", "tkhd": "C%d" % n, "tknb": stamp(0), "tkna": stamp(9000)}
+                     ).expect(2001)
+    at = admin.made(s.base, 11, {"rn": "profile"})
+    admin.create(at, 20, {"ni": "urn:oid:1.2.3", "csi": "/reeve"}).expect(2001)
     s.stop()
     store = Store(s.settings["store.data"])
     assert store.check() == ""
-    for table in ("name", "type", "label", "due", "outbox", "pending"):
+    for table in ("name", "type", "label", "due", "outbox", "pending", "role", "node"):
         assert store.entries(table), table
     yield store
     store.close()
     s.remove()
 
 
-@pytest.mark.parametrize("table", ["name", "type", "label", "due", "pending"])
+@pytest.mark.parametrize("table", ["name", "type", "label", "due", "pending", "role", "node"])
 def test_missing_entries(filled, table):
     """Each entry of each index that is taken away is missed"""
     for key, value in filled.entries(table):
@@ -80,7 +86,7 @@ def test_missing_entries(filled, table):
     assert filled.check() == ""
 
 
-@pytest.mark.parametrize("table", ["name", "type", "label", "due", "outbox", "trash", "pending"])
+@pytest.mark.parametrize("table", ["name", "type", "label", "due", "outbox", "trash", "pending", "role", "node"])
 def test_damaged_keys_and_values(filled, table):
     """A key of another length, and a value that is none"""
     for key, value in ((b"k", b""), (b"k" * 9, b"v"), (b"\0" * 8, b"short"), (b"\0" * 16, b"short"), (b"\0" * 24, b"short")):
