@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "authz/ident.h"
-#include "core/app_rule.h"
+#include "core/registration/app_rule.h"
 #include "core/pattern.h"
 #include "core/references.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "codec/json.h"
-#include "core/filter.h"
-#include "core/filter_int.h"
+#include "core/discover/filter.h"
+#include "core/discover/filter_int.h"
 #include "resource/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -2,7 +2,7 @@
 /* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
 #include "admin/pages.h"
 
-#include "core/registrar.h"
+#include "core/cse/registrar.h"
 #include "core/rights/tokens.h"
 
 #include "authz/audit.h"

@@ -4,7 +4,7 @@
 #include "core/access.h"
 #include "core/audited.h"
 #include "core/types.h"
-#include "core/way.h"
+#include "core/cse/way.h"
 #include "core/work.h"
 
 #include "authz/decisions.h"

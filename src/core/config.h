@@ -100,7 +100,7 @@ struct config {
 		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
 	} dynamic;
 	const char *das_policy;     /* policy file of the Dynamic Authorization System in this CSE; NULL: there is none */
-	/* the service subscription (core/profile.h) */
+	/* the service subscription (core/registration/profile.h) */
 	struct {
 		bool required;              /* without one nobody registers */
 		struct slice at;            /* other than at an IN-CSE: where it is; empty: it is not asked for, or at the registrar */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/announce.h"
+#include "core/cse/announce.h"
 #include "core/types.h"
 #include "core/work.h"
 

@@ -4,11 +4,11 @@
  * Existence is told before access is judged (AUTHZ-013): that is the standard's order. */
 #include "core/exec.h"
 
-#include "core/announce.h"
-#include "core/children.h"
-#include "core/fanout.h"
-#include "core/ipe.h"
-#include "core/notify.h"
+#include "core/cse/announce.h"
+#include "core/discover/children.h"
+#include "core/group/fanout.h"
+#include "core/discover/ipe.h"
+#include "core/notify/notify.h"
 #include "core/rights/grants.h"
 #include "core/types.h"
 #include "core/work.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Create, Retrieve, Update and Delete of one resource (TS-0004 7.3.3.3 to 7.3.3.8), after it was found and access granted. */
 #include "core/audited.h"
-#include "core/announce.h"
-#include "core/children.h"
-#include "core/notify.h"
+#include "core/cse/announce.h"
+#include "core/discover/children.h"
+#include "core/notify/notify.h"
 #include "core/types.h"
 #include "core/work.h"
 

@@ -4,7 +4,7 @@
  * From is a claim. Inside a security association it is held against what was proven about the peer; outside, an AE is believed when it is
  * registered here, and a CSE never, unless the operator opened the listener. What is believed is not yet authenticated: rules with
  * accessControlAuthenticationFlag want From to be the peer's own, proven identity. */
-#include "core/way.h"
+#include "core/cse/way.h"
 #include "core/work.h"
 
 #include "base/hash.h"

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "core/hub.h"
 #include "core/image.h"
-#include "core/notify_int.h"
-#include "core/outbox.h"
+#include "core/notify/notify_int.h"
+#include "core/notify/outbox.h"
 #include "core/own.h"
 #include "core/work.h"
 

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/rc.h"
 #include "codec/json.h"
-#include "core/filter.h"
+#include "core/discover/filter.h"
 #include "loop/loop.h"
 
 /* m2m:operation */

@@ -17,7 +17,7 @@
 #include "authz/audit.h"
 #include "base/log.h"
 #include "core/core.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 #include "loop/loop.h"
 
 enum {

@@ -6,7 +6,7 @@
  * CSE. Where there is none, the CSE asks the DAS itself when the token is presented (the direct update), and nothing is lost. */
 #include "das/das_int.h"
 
-#include "core/outbound.h"
+#include "core/cse/outbound.h"
 #include "core/own.h"
 #include "core/work.h"
 

@@ -2,7 +2,7 @@
 /* `reeve policy lint`: findings about policies of files or of a store, one line each with what to do. */
 #include <stdio.h>
 
-#include "core/survey.h"
+#include "core/survey/survey.h"
 #include "main/commands.h"
 #include "main/policy.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "authz/cases.h"
-#include "core/survey.h"
+#include "core/survey/survey.h"
 #include "main/commands.h"
 #include "main/policy.h"
 

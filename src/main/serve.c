@@ -15,7 +15,7 @@
 #include "authz/audit.h"
 #include "base/log.h"
 #include "binding/http/http.h"
-#include "core/registrar.h"
+#include "core/cse/registrar.h"
 #include "core/trust.h"
 #include "das/das.h"
 #include "main/commands.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "core/image.h"
-#include "core/outbox.h"
+#include "core/notify/outbox.h"
 #include "core/pending.h"
 #include "core/rights/grants.h"
 #include "resource/tree_check.h"

@@ -20,7 +20,7 @@ enum st_table {
 	ST_TYPE,    /* type, parent ordinal, ordinal -> nothing; not for instances */
 	ST_LABEL,   /* hash of label, parent ordinal, ordinal -> nothing */
 	ST_DUE,     /* time, ordinal -> key of the resource to look at */
-	ST_OUTBOX,  /* sequence, key of the subscription -> notification to be sent (core/outbox.h) */
+	ST_OUTBOX,  /* sequence, key of the subscription -> notification to be sent (core/notify/outbox.h) */
 	ST_TRASH,   /* ordinal -> what is still to be removed below it (resource/tree_int.h) */
 	ST_PENDING, /* ordinal -> a request that was acknowledged and is not executed yet (core/pending.h) */
 	ST_GRANT,   /* which dynamic policies apply to which resource (core/rights/grants.h) */

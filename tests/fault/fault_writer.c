@@ -12,7 +12,7 @@
 
 #include "../unit/store_util.h"
 #include "core/core.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 #include "core/writer.h"
 #include "failio.h"
 #include "loop/loop.h"

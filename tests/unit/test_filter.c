@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "core/filter.h"
-#include "core/filter_int.h"
+#include "core/discover/filter.h"
+#include "core/discover/filter_int.h"
 #include "tree_util.h"
 
 static _Alignas(16) char first[65536];

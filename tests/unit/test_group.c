@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "ask_util.h"
-#include "core/fanout.h"
+#include "core/group/fanout.h"
 
 #define ADMIN "CAdmin"
 #define OPS(who, n) "{\"acor\":[\"" who "\"],\"acop\":" #n "}"

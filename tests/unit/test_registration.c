@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/app_rule.h"
+#include "core/registration/app_rule.h"
 #include "core/pattern.h"
 #include "core_util.h"
 

@@ -10,7 +10,7 @@
 
 #include "authz/policy.h"
 #include "core/core.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 #include "core/writer.h"
 #include "loop/loop.h"
 #include "store_util.h"

@@ -17,7 +17,7 @@
 #include "authz/audit.h"
 #include "authz/seci.h"
 #include "base/hash.h"
-#include "core/outbound.h"
+#include "core/cse/outbound.h"
 #include "core/rights/grants.h"
 #include "core/rights/relation.h"
 #include "core/work.h"

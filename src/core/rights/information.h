@@ -3,7 +3,7 @@
 #ifndef REEVE_CORE_RIGHTS_INFORMATION_H
 #define REEVE_CORE_RIGHTS_INFORMATION_H
 
-#include "core/enquiry.h"
+#include "core/points/enquiry.h"
 
 /* The question about the claims of r, or false: it claims nothing that a PIP could know. */
 REEVE_MUST_CHECK bool information_ask(struct req *r, const struct slice *at, size_t n, struct enquiry *q);

@@ -7,7 +7,7 @@
 #include "core/rights/relation.h"
 
 #include "authz/seci.h"
-#include "core/outbound.h"
+#include "core/cse/outbound.h"
 #include "core/rights/consult_int.h"
 #include "core/rights/tokens.h"
 #include "core/trust.h"

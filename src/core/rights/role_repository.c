@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "core/outbound.h"
+#include "core/cse/outbound.h"
 #include "core/own.h"
 #include "core/references.h"
 

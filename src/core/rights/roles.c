@@ -9,10 +9,10 @@
  * roles in the name of somebody else. What a repository keeps is the repository's affair; that it is trusted is in authz.issuers. */
 #include "core/rights/roles.h"
 
-#include "core/filter_int.h"
+#include "core/discover/filter_int.h"
 #include "core/hub.h"
-#include "core/notify_int.h"
-#include "core/profile.h"
+#include "core/notify/notify_int.h"
+#include "core/registration/profile.h"
 #include "core/rights/role_index.h"
 #include "core/rights/role_repository.h"
 #include "core/trust.h"

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "core/hub.h"
-#include "core/outbound.h"
+#include "core/cse/outbound.h"
 
 enum { CONTENT_MOST = 1 << 20, MISSED = sizeof(((struct tokens *)0)->missed) / sizeof(((struct tokens *)0)->missed[0]) };
 

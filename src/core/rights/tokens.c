@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "core/draft.h"
-#include "core/notify_int.h"
+#include "core/notify/notify_int.h"
 #include "core/rights/relation.h"
 
 enum reeve_rc tokens_new(struct core *c)

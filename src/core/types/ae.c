@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <AE>: registration (TS-0001 10.2.2.2, TS-0004 7.4.5). Who may, and by which AE-ID-Stem, is a matter of the service
- * subscription and of the operator's lists (core/admission.h), not of policies. */
-#include "core/admission.h"
+ * subscription and of the operator's lists (core/registration/admission.h), not of policies. */
+#include "core/registration/admission.h"
 #include "core/audited.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 #include "core/rights/tokens.h"
 #include "core/types.h"
 #include "core/work.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <authorizationDecision>, <authorizationPolicy>, <authorizationInformation> (TS-0004 7.4.43 to 45). What makes them more than
- * data when the operator has bound them is in core/points.h. */
+ * data when the operator has bound them is in core/points/points.h. */
 #include "authz/distributed.h"
-#include "core/points.h"
+#include "core/points/points.h"
 #include "core/types.h"
 #include "core/work.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <container> and <contentInstance> (TS-0004 7.4.6, 7.4.7). Limits and counters of a container live in the head of its record, so that a
  * new instance costs one append and one rewrite of a head. */
-#include "core/fanout.h"
+#include "core/group/fanout.h"
 #include "core/types.h"
 #include "core/work.h"
 

@@ -3,7 +3,7 @@
  *
  * Its policy names AEs that are registered by a pattern of their AE-IDs. There is none for CSEs that are: they are looked up. */
 #include "core/types.h"
-#include "core/way.h"
+#include "core/cse/way.h"
 #include "core/work.h"
 
 bool cse_base_grants(struct exec *x, const struct req *r, const struct res *target, unsigned bit, int32_t child_ty)

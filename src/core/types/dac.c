@@ -4,7 +4,7 @@
 #include "core/types.h"
 
 #include "core/audited.h"
-#include "core/notify_int.h"
+#include "core/notify/notify_int.h"
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {

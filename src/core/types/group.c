@@ -3,11 +3,11 @@
  *
  * mid is stored without duplicates; two spellings of one resource are duplicates. With a memberType other than 0 (mixed) the type
  * of each member is looked at, as far as the Originator may retrieve it. What is not there, or at another CSE (which cannot
- * be asked yet), has no type and counts as inconsistent. Requests to the members: core/fanout.c. */
+ * be asked yet), has no type and counts as inconsistent. Requests to the members: core/group/fanout.c. */
 #include "base/hash.h"
 #include "core/core.h"
 #include "core/draft.h"
-#include "core/fanout.h"
+#include "core/group/fanout.h"
 #include "core/work.h"
 #include "core/writer.h"
 

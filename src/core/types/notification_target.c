@@ -2,8 +2,8 @@
 /* <notificationTargetMgmtPolicyRef> (TS-0004 7.4.30) and <notificationTargetPolicy> (7.4.31): who may take himself off a
  * subscription, and how. What they mean is in notify_target.c. */
 #include "core/draft.h"
-#include "core/fanout.h"
-#include "core/notify_int.h"
+#include "core/group/fanout.h"
+#include "core/notify/notify_int.h"
 
 /* The targets of one list, as written and as the entities they name. */
 struct targets { struct ident_set text, entity; };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <policyDeletionRules> (TS-0004 7.4.32): at most two below one <notificationTargetPolicy> (CORE-198, core.md X13). */
 #include "core/draft.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 
 enum { RULES_MOST = 2 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <pollingChannel> (TS-0004 7.4.21): belongs to the AE or CSE of its parent and to nobody else (CORE-206, AUTHZ-122). */
-#include "core/notify_int.h"
-#include "core/polling.h"
+#include "core/notify/notify_int.h"
+#include "core/notify/polling.h"
 #include "core/work.h"
 
 /* Is the Originator the entity that `parent` (an <AE> or <remoteCSE>) stands for? */

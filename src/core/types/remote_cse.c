@@ -5,11 +5,11 @@
  * Requests are sent where <remoteCSE> say (way.h), so what a CSE may claim is checked: its CSE-ID is its From, and it has no
  * descendants that are registered here themselves. */
 #include "core/audited.h"
-#include "core/notify.h"
+#include "core/notify/notify.h"
 #include "core/pattern.h"
-#include "core/registrar.h"
+#include "core/cse/registrar.h"
 #include "core/types.h"
-#include "core/way.h"
+#include "core/cse/way.h"
 #include "core/work.h"
 #include "core/writer.h"
 

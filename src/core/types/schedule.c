@@ -2,7 +2,7 @@
 /* <schedule> (TS-0004 7.4.9). Its entries are checked by the model; under a <subscription> it is the notification schedule,
  * and the notifier hears of every change. */
 #include "core/draft.h"
-#include "core/notify_int.h"
+#include "core/notify/notify_int.h"
 
 static enum reeve_rc check(struct exec *x, struct req *r, const struct res *parent, const struct res *old, struct draft *d)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <m2mServiceSubscriptionProfile>, <serviceSubscribedNode> and <serviceSubscribedAppRule> (TS-0001 9.6.19, 9.6.20, 9.6.29; TS-0004
- * 7.4.19, 7.4.20, 7.4.29): data of the service provider. What they mean for a registration is in core/profile.h. */
+ * 7.4.19, 7.4.20, 7.4.29): data of the service provider. What they mean for a registration is in core/registration/profile.h. */
 #include "core/audited.h"
 #include "core/core.h"
-#include "core/profile.h"
+#include "core/registration/profile.h"
 #include "core/types.h"
 
 static void tell(struct exec *x, const struct res *res, const char *action)

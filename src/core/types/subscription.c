@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <subscription> (TS-0004 7.4.8): checks of Create and Update on the outcome, and its bookkeeping. */
 #include "core/draft.h"
-#include "core/fanout.h"
-#include "core/notify_int.h"
-#include "core/outbox.h"
+#include "core/group/fanout.h"
+#include "core/notify/notify_int.h"
+#include "core/notify/outbox.h"
 #include "core/work.h"
 
 #define BIT(ev) (1u << (ev))
