@@ -9,8 +9,11 @@ import json
 
 import pytest
 
+from harness import Receiver
 from harness.make import rule
+from harness.peer_cse import PeerCSE, reply
 from harness.server import Server, stop_all
+from test_cse_forward import registered
 from test_das import DasServer, policy, run
 
 CNT, AE_T, ACP, TOKEN, DAC, AUDS, ROLE = 3, 2, 1, 32, 34, 35, 31
@@ -133,6 +136,36 @@ def test_decision_elsewhere(world):
     admin.create("cse", CNT, {"rn": "door", "acpi": ["cse/delegates"]}).expect(2001)
     world.gw.register("Cvisitor").retrieve("cse/door").expect(2000)
     assert world.gw.register("Cburglar").retrieve("cse/door").rsc == 4103
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_points_that_policies_name(new_server, tmp_path, listed):
+    """A policy cannot make the CSE send to any URL, nor tell others' tokens to a point, unless the operator lists them."""
+    keys = ["--keys.file", str(tmp_path / "keys")]
+    assert run("key", "generate", "--kid", "k", "--alg", "ES256", *keys).returncode == 0
+    issuers = tmp_path / "issuers.json"
+    issuers.write_text(json.dumps({"issuers": [{"id": "//iot.example/Sdas1", "domains": ["das.iot.example"], "keys": [
+        {"kid": "k", "alg": "ES256", "jwk": json.loads(run("key", "export", "k", *keys).stdout)}]}]}))
+    url, peer = Receiver(), PeerCSE(lambda m: reply(2004, b'{"m2m:auds":{"sus":1,"dec":2}}'))
+    s = new_server({"cse.id": "/in1", "cse.name": "inbase", "cse.sp": "//iot.example", "http.open": "true",
+                    "distributed.points": "*" if listed else "/elsewhere/*", "authz.issuers": str(issuers)})
+    try:
+        _, csi = registered(s, peer)
+        admin, ae = s.admin(), s.register("Cvisitor")
+        for name, adri in (("byurl", url.url), ("bycse", csi + "/pdp")):
+            admin.create("inbase", ACP, {"rn": "acp-" + name, "pv": {"acr": []}, "pvs": {"acr": [rule("Cadmin", ALL)]}, "adri": [adri]}
+                         ).expect(2001)
+            admin.create("inbase", CNT, {"rn": name, "acpi": ["inbase/acp-" + name]}).expect(2001)
+        token = run("token", "issue", "--holder", "//iot.example/in1/Cvisitor", "--issuer", "//iot.example/Sdas1", "--id", "@das.iot.example",
+                    "--sign", "k", "--permit", "inbase/other=retrieve", *keys).stdout.strip()
+        assert ae.retrieve("inbase/byurl").rsc == 4103
+        assert (not url.queue.empty()) == listed
+        assert ae.retrieve("inbase/bycse", **authorization(token)).rsc == 4103
+        asked = json.loads(peer.next().body)["m2m:auds"]
+        assert asked["fr"] == "//iot.example/in1/Cvisitor" and ("tkns" in asked) == listed
+    finally:
+        url.close()
+        peer.close()
 
 
 def test_the_story_is_told(world):

@@ -9,6 +9,8 @@
  * The questions a request has are worked out anew each time it is judged, and an answer counts only for the very same text of a
  * question, addresses included: when target, policy or request have become others meanwhile, it is asked again. */
 #include "core/access.h"
+#include "core/notify/notify_int.h"
+#include "core/pattern.h"
 #include "core/rights/information.h"
 #include "core/work.h"
 
@@ -26,7 +28,23 @@ struct remote {
 
 /* --- what is asked --- */
 
-/* Addresses in a list attribute of an ACP, in the request's arena. */
+/* Whoever may write a policy names the points in it. At other CSEs they are found by the ways the operator set up; a URL could be
+ * anything that this machine reaches, so it has to be one the operator lists. */
+static bool may_ask(struct remote *m, struct slice address)
+{
+	return !target_is_url(address) || pattern_listed(&m->x->core->cfg->distributed.points, address);
+}
+
+/* Tokens are other people's secrets: they go only to points that the operator lists. */
+static bool may_tell(struct remote *m, const struct slice_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!pattern_listed(&m->x->core->cfg->distributed.points, l->v[i]))
+			return false;
+	return true;
+}
+
+/* Addresses in a list attribute of an ACP that may be asked, in the request's arena. */
 static struct slice_list addresses(struct remote *m, const struct res *acp, struct slice sn)
 {
 	struct arena *a = &m->r->arena;
@@ -41,7 +59,7 @@ static struct slice_list addresses(struct remote *m, const struct res *acp, stru
 	l.v = v;
 	for (uint32_t i = 1; i < j.tok[0].next; i = j.tok[i].next) {
 		v[l.n] = json_string(a, &j, i);
-		l.n += v[l.n].n > 0;
+		l.n += v[l.n].n > 0 && may_ask(m, v[l.n]);
 	}
 	return l;
 }
@@ -137,6 +155,8 @@ static enum outcome by_decision(struct remote *m, const struct slice_list *adri)
 
 	if (!d.to.p)
 		return DENY;
+	if (!may_tell(m, adri))
+		d.tkns.n = 0;
 	buf_init(&b, m->x->core->cfg->limits.body);
 	decision_request_write(&b, &d, &same);
 	t = told(m, POINT_PDP, adri, &b, same, d.tkns.n > 0, &out);

@@ -58,6 +58,7 @@ class Server:
             "store.data": str(self.folder / "data"),
             "http.address": address, "http.port": self.port,
             "access.admin": "Cadmin",
+            "distributed.points": "*",
         }
         self.settings.update(settings or {})
         self.port = self.settings["http.port"]
