@@ -131,7 +131,7 @@ struct config {
 	struct {
 		struct config_list point[3];   /* by enum point: names of resources below <CSEBase> that are bound */
 		struct config_list ask[3];     /* addresses that a point asks in turn when it has no answer itself */
-		struct config_list points;     /* patterns of addresses in policies that may be asked although they are URLs, and told tokens */
+		struct config_list points;     /* patterns of addresses that policies may name as URLs, and that are told tokens */
 		struct config_list policies;   /* "PATTERN POLICY": policies here for targets at other CSEs */
 		struct config_list authenticated; /* requesters whose Originators count as authenticated; patterns */
 		unsigned hops, waiting;

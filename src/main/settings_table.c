@@ -223,8 +223,8 @@ const struct option options[] = {
 	{ "distributed", "pip", OPT_LIST, AT(distributed.point[2]), 0, 0,
 	  "The same for <authorizationInformation>, at which others get the roles and tokens of an Originator." },
 	{ "distributed", "points", OPT_LIST, AT(distributed.points), 0, 0,
-	  "Points that policies here may name (adri, apri, airi), as patterns in which * stands for any text. Whoever may write a policy can "
-	  "name any: a URL is asked only when it is listed here, and only points that are listed are told the tokens of a request." },
+	  "Points that policies here may name (adri, apri, airi), as patterns in which * stands for any text. Whoever may write a policy "
+	  "can name any: a URL is asked only when it is listed here, and only points that are listed are told the tokens of a request." },
 	{ "distributed", "policies", OPT_LIST, AT(distributed.policies), 0, 0,
 	  "For targets at other CSEs: a pattern of their SP-relative addresses, in which * stands for any text, a blank, and the "
 	  "address of an <accessControlPolicy> here (/gw7/base/* cse/acpGw7). All that fit count." },
