@@ -19,7 +19,7 @@ CATALOGUES, PAGE = ROOT / "docs" / "requirements", ROOT / "docs" / "conformance.
 ID = re.compile(r"\b(CORE|AUTHZ|E2E|PRIV|SEC|SE|IW|T)-(\d{2,3})\b")
 ENTRY = re.compile(r"^[\s|*`-]*((?:CORE|AUTHZ|E2E|PRIV|SEC|SE|IW|T)-\d{2,3})\b[`*]*[\s|]*(.*)$")
 HEADING = re.compile(r"^#{2,4}\s+(.*)$")
-SOURCES = {".c", ".h", ".py", ".mjs", ".js"}
+SOURCES = {".c", ".h", ".py", ".mjs", ".js", ".vec"}
 
 
 def catalogue():
