@@ -108,7 +108,7 @@ def test_mixed_update_of_acpi(ae):
     (63, 4, 2004, 2004), (63, 59, 4103, 2004), (59, 4, 2004, 4103), (59, 59, 4103, 4103), (4, 0, 4103, 2004), (0, 63, 2004, 4103),
 ])
 def test_which_privileges_for_which_update(ae, other, pv, pvs, acpi_rsc, other_rsc):
-    """AUTHZ-115, AUTHZ-116, CORE-067"""
+    """AUTHZ-115, AUTHZ-116, CORE-067, T-21"""
     def rules(ops):
         return [rule(ae.origin, 63)] + ([rule(other.origin, ops)] if ops else [])
     _, pol = ae.policy(rules(pv), rules(pvs))

@@ -101,7 +101,7 @@ def test_indirect(world):
     short, tid = got.headers["x-m2m-ati"].split(":", 1)
     assert tid == world.das.claims(token)[1]["jti"]
     phone.retrieve(room, query={"ltids": short}).expect(2000)
-    # by its id: this CSE has it; and not for anybody else
+    # by its id: this CSE has it; and not for anybody else (T-23)
     phone.retrieve(room, query={"tids": tid}).expect(2000)
     assert world.gw.register("Cthief").retrieve(room, query={"tids": tid}).rsc == 4103
     assert world.gw.register("Cthief2").retrieve(room, **authorization(token)).rsc == 4103

@@ -132,7 +132,7 @@ def test_answer_about_several_tokens(case, das):
 
 @pytest.mark.parametrize("aus", [sign("other"), sign("x", b"other secret"), "YQ", None])
 def test_wrong_signature(case, das, aus):
-    """AUTHZ-208: refused, and the holder stays"""
+    """AUTHZ-208, T-24: refused, and the holder stays"""
     das.answer = keeps
     case.get(case.new).expect(4103)
     r = case.get(case.new, aus=aus or sign(case.id)[:-1]).expect(4103)

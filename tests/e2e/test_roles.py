@@ -65,7 +65,7 @@ def may(entity, to, role, expect):
 # --- what it takes for a claim to count
 
 def test_a_role_permits(hospital, owner, nurse):
-    """AUTHZ-078, AUTHZ-145: the Role-ID in acor is for who has a <role> and says so; a claim alone, or a <role> alone, is nothing"""
+    """AUTHZ-078, AUTHZ-145, T-25: the Role-ID in acor is for who has a <role> and says so; a claim alone, or a <role> alone, is nothing"""
     cnt = ward(owner, NURSE)
     may(nurse, cnt, NURSE, 4103)
     assign(hospital, nurse)

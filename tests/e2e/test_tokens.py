@@ -307,7 +307,7 @@ HOSTILE = [
      "tkns[0]"),
     ("E2E-122 CBC", lambda w, h, pm: encrypt(w.nest.token(h, pm), w.cse_key, alg="ECDH-ES+A128KW", enc="A128CBC-HS256", kid="cse-enc",
                                              cty="JWT"), "tkns[0]"),
-    # AUTHZ-157: signature, MIC, tag
+    # AUTHZ-157: signature, MIC, tag; T-22 with what follows
     ("AUTHZ-157 signature", lambda w, h, pm: flip(w.das.token(h, pm), 2), "not right"),
     ("AUTHZ-157 claims", lambda w, h, pm: flip(w.das.token(h, pm, tknm="x" * 40), 1), "not right"),
     ("AUTHZ-157 header", lambda w, h, pm: flip(w.rsa.token(h, pm), 0), "tkns[0]"),
