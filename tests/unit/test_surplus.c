@@ -35,9 +35,10 @@ static void fill(struct cse *t)
 				: (i + j) % 10 == 0 ? asprintf(&pc, "{\"m2m:cin\":{\"rn\":\"n%d\",\"con\":\"x\"}}", i + j)
 						    : asprintf(&pc, "{\"m2m:cin\":{\"con\":\"x\"}}");
 			assert_true(n > 0);
-			k[j] = call_begin(t, OP_CREATE, ME, "cse/c", 4, pc, NULL);
-			k[j]->r.pc = arena_dup(&k[j]->r.arena, slice_str(pc));
+			k[j] = call_new(t, OP_CREATE, ME, "cse/c", 4, NULL);
+			k[j]->r.pc = arena_dup(&k[j]->r.arena, slice_str(pc)); /* before it runs: it must outlive pc */
 			free(pc);
+			call_go(k[j]);
 		}
 		for (int j = 0; j < 50; j++)
 			must(call_end(k[j], NULL), 2001);
