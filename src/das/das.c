@@ -32,6 +32,8 @@ static enum reeve_rc who_asks(struct das_ask *a)
 		if (!(a->cse = das_policy_cse(a->das->policy, w->who)))
 			return req_refuse(a->r, 4103, "this CSE is not among those that may ask");
 		a->resource = das_address(&a->r->arena, home, w->who, a->trid);
+		if (a->trid.n && !slice_eq(cse_part(a->resource), w->who))
+			return req_refuse(a->r, 4103, "dreq.trid: a CSE asks about resources that it hosts");
 	} else {
 		if (!slice_eq(w->who, a->facts.who))
 			return req_refuse(a->r, 4103, "dreq.or: an AE asks for itself only");
