@@ -81,6 +81,7 @@ void config_defaults(struct config *c)
 		},
 		.profile = { .cache_time = 10 * USEC_S, .refusal_time = 5 * USEC_S, .timeout = 2 * USEC_S },
 		.roles = { .cache = 10000, .cache_time = 60 * USEC_S, .refusal_time = 5 * USEC_S, .timeout = 2 * USEC_S, .fetches = 64 },
+		.das_tokens = 100000,
 		.expiry_scan = 1 * USEC_S,
 		.nonblocking = true,
 		.request_lifetime = 1 * HOUR,

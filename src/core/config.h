@@ -99,6 +99,7 @@ struct config {
 		unsigned consultations, consultations_each; /* under way: in all, of one Originator */
 		unsigned grants, grants_each; /* dynamic policies: in all, of one Originator */
 	} dynamic;
+	unsigned das_tokens;        /* most tokens that the DAS keeps at a time */
 	const char *das_policy;     /* policy file of the Dynamic Authorization System in this CSE; NULL: there is none */
 	/* the service subscription (core/registration/profile.h) */
 	struct {

@@ -237,6 +237,21 @@ static void keep(struct issuing *g)
 	core_submit_internal(c, n);
 }
 
+/* Everything below <CSEBase> that is no instance is a token, but for a handful. */
+static bool full(struct core *c)
+{
+	struct exec x;
+	struct res root;
+	bool yes = true;
+
+	if (!hub_snapshot_begin(c, &x))
+		return true;
+	if (tree_get(x.tx, (struct res_key){ 0, RES_ROOT }, &root) == RC_OK)
+		yes = root.h.n_children >= c->cfg->das_tokens;
+	hub_snapshot_end(&x);
+	return yes;
+}
+
 void das_grant(struct das_ask *a)
 {
 	struct das_question q = { .facts = &a->facts, .resource = a->resource, .direct = a->direct };
@@ -252,7 +267,9 @@ void das_grant(struct das_ask *a)
 		req_refuse(a->r, 5000, "the request needs more memory than limits.request_memory");
 		core_resume(a->das->core, a->r);
 	} else if (rule->token && (rule->acop || g->n_roles)) {
-		if (protect(g)) {
+		if (full(a->das->core))
+			req_refuse(a->r, 5000, "this DAS keeps no more tokens (das.tokens) until some have expired");
+		else if (protect(g)) {
 			keep(g);
 			return;
 		}

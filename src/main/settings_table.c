@@ -153,6 +153,8 @@ const struct option options[] = {
 
 	{ "das", "policy", OPT_PATH, AT(das_policy), 0, 0,
 	  "Policy file of the DAS in this CSE: who gets which privileges, roles and tokens, for how long. Empty: there is no DAS." },
+	{ "das", "tokens", OPT_UNSIGNED, AT(das_tokens), 1, 100000000,
+	  "Tokens that the DAS keeps at a time. When there are so many, what needs a token is refused (5000) until some have expired." },
 
 	{ "profile", "required", OPT_BOOL, AT(profile.required), 0, 0,
 	  "No AE but the administrator registers without a service subscription: an IN-CSE has an <m2mServiceSubscriptionProfile>, other "

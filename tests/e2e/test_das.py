@@ -280,6 +280,19 @@ def test_indirect_update(uri, path):
         d.remove()
 
 
+def test_keeps_so_many_tokens():
+    """das.tokens: <acp-base> and <acp-das> count, too; privileges need no token"""
+    d = DasServer(settings={"das.tokens": 4}).start()
+    try:
+        dreq = {"or": TABLET, "op": 2, "trt": 3, "trid": BED}
+        answers = [d.ask("/gw7", **dreq).rsc for _ in range(4)]
+        assert answers == [2000, 2000, 5000, 5000]
+        granted(d.ask("/gw7", op=3, trt=3, trid="/gw7/cse/lamp/1", **{"or": GW + "/Cswitch"}))
+    finally:
+        d.stop()
+        d.remove()
+
+
 def test_check(tmp_path):
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(policy()))
