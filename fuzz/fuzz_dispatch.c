@@ -119,6 +119,7 @@ static void run(struct slice text, bool keep)
 
 	if (!made)
 		req_init(&r, &core->loops[0], cfg.limits.request_memory, cfg.limits.response);
+		r.peer.open = true;
 	made = true;
 	check(st_begin(core->store, &tx) == RC_OK && tree_seq_load(tx, &seq) == RC_OK, "a transaction");
 	struct exec x = { .core = core, .tx = tx, .policies = policies, .seq = &seq, .now = clock_wall(), .write = true };

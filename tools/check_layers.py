@@ -11,7 +11,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ORDER = ["base", "loop", "codec", "secenv", "jose", "store", "resource", "authz", "core", "das", "binding", "admin", "main"]
+ORDER = ["base", "loop", "codec", "secenv", "jose", "tls", "store", "resource", "authz", "core", "das", "binding", "admin", "main"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 # Reached through an interface although it lies above: {(from folder, header): why}
 EXCEPTIONS = {}

@@ -63,6 +63,9 @@ struct config {
 		struct slice base_name;     /* empty: it is addressed by its CSE-ID */
 		struct config_list poa;
 		usec lifetime;              /* of the registration; renewed in time */
+		struct slice credential;    /* Credential-ID of the PSK for it; empty: by certificate or raw key, or in clear */
+		struct slice domain;        /* name its certificate must have; empty: made of its CSE-ID */
+		struct slice public_key;    /* identifier of its raw public key; empty: none */
 		usec retry_first, retry_most;
 		bool deregister;            /* at the end */
 	} registrar;
@@ -70,6 +73,36 @@ struct config {
 	struct { const char *file, *seal; } keys; /* sealed key file and its sealing key; NULL: <data>/keys; beside it */
 	/* listeners */
 	struct { const char *address; uint16_t port; bool open; } http; /* open: an Originator is believed without a security association */
+	struct { const char *address; uint16_t port; } https;  /* address NULL: no such listener; so below */
+	struct { const char *address; uint16_t port; bool open; } coap;
+	struct { const char *address; uint16_t port; } coaps;
+	struct { bool serve; unsigned connections_each; usec ping; } ws; /* on the listeners of HTTP and HTTPS */
+	/* the MQTT broker */
+	struct {
+		const char *broker;         /* mqtt://host[:1883][/prefix], mqtts://...; NULL: none */
+		/* it binds topics to credentials: who is named in a topic is authenticated; else as over plain HTTP */
+		bool trusted;
+		bool open;                  /* as http.open */
+		struct slice credential;    /* Credential-ID to show it; empty: by the own certificate, or none */
+		const char *ca;             /* PEM: anchors for its certificate */
+		unsigned qos;               /* 0 or 1, of what is sent */
+		usec keepalive, retry_first, retry_most;
+	} mqtt;
+	/* security associations (docs/security-associations.md) */
+	struct {
+		struct slice domain;        /* public domain name of this CSE; empty: made of its CSE-ID and the M2M-SP-ID */
+		/* "KEY:CHAINFILE": key identifier in the sealed file, PEM chain; the first is the default */
+		struct config_list certificates;
+		struct slice raw_key;       /* key identifier of the key to show as a raw public key; empty: none */
+		struct config_list anchors; /* "FLAVOUR:FILE" */
+		struct config_list crls;    /* PEM files */
+		bool crl_required;
+		bool psk, certificate, raw; /* families of suites */
+		bool tls13, forward_secrecy;
+		unsigned depth, handshakes, held, sessions; /* handshakes, sessions: of datagrams, at a time */
+		usec handshake_time, hold_time, resumption;
+	} tls;
+	struct config_list administrators; /* Credential-IDs that may administer credentials besides those marked so */
 	unsigned threads;           /* loop threads; 0: one per core */
 	/* access */
 	struct slice admin;         /* Originator with all rights on the base policy; empty: none */

@@ -26,11 +26,13 @@ struct relations;
 struct profile_far;
 struct role_repository;
 struct das_server;
+struct associations;
 struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
 struct send {
 	struct slice url;         /* http://host:port/path */
+	struct slice entity;      /* who is at the other end (canonical id), so that the association is made with him; empty: not known */
 	struct slice to;          /* To, a oneM2M address at the point of access that url is; empty: url is the whole address */
 	struct slice fr, rqi;
 	struct slice rvi, vsi;    /* p == NULL: none */
@@ -95,7 +97,8 @@ struct core {
 	struct role_repository *role_repository; /* what repositories said of roles; NULL beside a running process */
 	struct profile_far *profile_far; /* what the IN-CSE said of the service subscription; the same */
 	struct locate *locate;    /* places of Originators; NULL */
-	struct trust *trust;      /* keys and issuers; NULL beside a running process */
+	struct associations *associations; /* live security associations and their setups (association/association.h); the same */
+	struct trust *trust;      /* keys and issuers; the same */
 	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */
 	struct metrics metrics;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */

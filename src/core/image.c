@@ -136,6 +136,7 @@ static void peer(struct image *im, struct peer *p)
 {
 	bytes(im, p->ip, sizeof(p->ip));
 	p->ip_known = number(im, p->ip_known);
+	p->open = number(im, p->open);
 	p->association = number(im, p->association);
 	text(im, &p->cse_id);
 	const_texts(im, &p->ae_ids, &p->n_ae_ids);

@@ -110,7 +110,7 @@ static enum reeve_rc check_association(struct exec *x, struct req *r)
 
 static enum reeve_rc check_plain(struct exec *x, struct req *r)
 {
-	const struct config *cfg = x->core->cfg;
+	const bool proven = x->core->cfg->local_authenticated;
 	struct req_work *w = r->work;
 	struct res ae;
 	struct slice stem = r->fr;
@@ -119,7 +119,7 @@ static enum reeve_rc check_plain(struct exec *x, struct req *r)
 	if (slice_eq(w->who, x->core->home.abs))
 		return req_refuse(r, 4107, "From is the identifier of this CSE");
 	if (w->who_kind == ID_CSE)
-		return cfg->http.open ? RC_OK : req_refuse(r, 4107, "a CSE needs a security association");
+		return r->peer.open ? RC_OK : req_refuse(r, 4107, "a CSE needs a security association");
 	if (w->who_form != ID_STEM) {
 		if (w->who_kind == ID_AE_C && slice_starts(w->who, x->core->home.abs) && w->who.n > x->core->home.abs.n &&
 		    w->who.p[x->core->home.abs.n] == '/')
@@ -128,15 +128,15 @@ static enum reeve_rc check_plain(struct exec *x, struct req *r)
 			stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
 		if (home && tree_stem(x->tx, stem, &ae) == RC_OK)
 			return req_refuse(r, 4000, "From of an AE registered here is its AE-ID-Stem (%.*s)", SF(stem));
-		return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+		return r->peer.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
 	}
-	if (cfg->http.open && !cfg->local_authenticated)
+	if (r->peer.open && !proven)
 		return RC_OK; /* believed, registered or not */
 	if (tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.et > x->now) {
-		w->facts.authenticated = cfg->local_authenticated;
+		w->facts.authenticated = proven;
 		return RC_OK;
 	}
-	return cfg->http.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+	return r->peer.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
 }
 
 enum reeve_rc check_originator(struct exec *x, struct req *r)

@@ -27,6 +27,7 @@ static void ask(struct req *r, const struct would *w)
 	r->ty = w->op == OP_CREATE ? w->ty : -1;
 	r->has = w->op == OP_CREATE ? HAS_TY : 0;
 	r->received = w->when;
+	r->peer.open = true; /* whether From is believed at all is not the question */
 	r->peer.ip_known = w->ip_known;
 	memcpy(r->peer.ip, w->ip, sizeof(r->peer.ip));
 }

@@ -226,7 +226,6 @@ static int explain_live(struct asked *q)
 	if (!q->w.to.p)
 		return usage_error("explain", "--to is missing: the address of the target, or --policy FILE to judge without a store");
 	buf_init(&json, 16 << 20);
-	q->s.c.http.open = true; /* whether From is believed at all is not the question */
 	rc = core_would(&q->s.c, &q->w, &json, &permitted, why);
 	if (rc == RC_OK) {
 		show(q, buf_view(&json));

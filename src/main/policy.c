@@ -117,7 +117,6 @@ int policy_arguments(struct settings *s, struct policy_asked *q, int argc, char 
 	if (status != EXIT_OK || q->bad)
 		return EXIT_USAGE;
 	policy_find_data(s);
-	s->c.http.open = true; /* whether From is believed at all is not the question */
 	return EXIT_OK;
 }
 

@@ -55,7 +55,7 @@ struct option_section { const char *name, *help; };
 extern const struct option_section option_sections[];
 extern const size_t n_option_sections;
 
-enum { OPTIONS_MAX = 192 };
+enum { OPTIONS_MAX = 320 };
 enum option_from { FROM_DEFAULT, FROM_FILE, FROM_FLAG };
 
 struct settings {

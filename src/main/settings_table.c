@@ -13,7 +13,13 @@ const struct option_section option_sections[] = {
 	{ "keys", "Long-term secrets, in a sealed file; see reeve-key(1)." },
 	{ "registrar", "The CSE that this one registers with, in the direction of the infrastructure; an IN-CSE has none. What is "
 		       "addressed to CSEs that are not registered here goes there." },
-	{ "http", "The HTTP listener (TS-0009)." },
+	{ "http", "The HTTP listener (TS-0009), in clear." },
+	{ "https", "The HTTP listener behind TLS: every peer proves who he is, see [tls] and reeve-credential(1)." },
+	{ "coap", "The CoAP listener (TS-0008), in clear." },
+	{ "coaps", "The CoAP listener behind DTLS, as for [https]." },
+	{ "ws", "WebSocket (TS-0020), on the listeners of [http] and [https]." },
+	{ "mqtt", "The MQTT broker through which this CSE is reached (TS-0010)." },
+	{ "tls", "Security associations by TLS and DTLS: what this CSE shows and whom it trusts (docs/security-associations.md)." },
 	{ "server", "The process." },
 	{ "access", "Who may do what before any accessControlPolicy of yours says so. Lists take patterns in which * stands "
 		    "for any text; an empty allow list allows everybody the deny list does not name." },
@@ -73,6 +79,14 @@ const struct option options[] = {
 	  "Pause before the second attempt to register; it doubles from attempt to attempt." },
 	{ "registrar", "retry_most", OPT_SPAN, AT(registrar.retry_most), SECONDS(1) / 1000, DAY,
 	  "Longest pause between two attempts." },
+	{ "registrar", "credential", OPT_TEXT, AT(registrar.credential), 0, 0,
+	  "Credential-ID of the symmetric key for the security association with it (12-name@issuer). Empty: by certificate or raw "
+	  "public key over "
+	  "an address with TLS; none over others." },
+	{ "registrar", "domain", OPT_TEXT, AT(registrar.domain), 0, 0,
+	  "Public domain name that its certificate must have. Empty: made of its CSE-ID and the M2M-SP-ID." },
+	{ "registrar", "public_key", OPT_TEXT, AT(registrar.public_key), 0, 0,
+	  "Identifier of its raw public key (ni:///sha-256;...), instead of a certificate." },
 	{ "registrar", "deregister", OPT_BOOL, AT(registrar.deregister), 0, 0,
 	  "Take the registration back when the process ends. With false it stays, and what others send is answered as unreachable." },
 
@@ -85,10 +99,72 @@ const struct option options[] = {
 	  "here (else 4106), and a CSE never (4107). On an address other than loopback it takes effect only when it is written "
 	  "in this file, or with --http.open-anywhere." },
 
+	{ "https", "address", OPT_ADDRESS, AT(https.address), 0, 0, "Numeric address to listen on. Empty: no such listener." },
+	{ "https", "port", OPT_PORT, AT(https.port), 0, 65535, "Port to listen on; 0 lets the system choose one." },
+
+	{ "coap", "address", OPT_ADDRESS, AT(coap.address), 0, 0, "Numeric address to listen on. Empty: no such listener." },
+	{ "coap", "port", OPT_PORT, AT(coap.port), 0, 65535, "UDP port to listen on; 0 lets the system choose one." },
+	{ "coap", "open", OPT_BOOL, AT(coap.open), 0, 0, "As http.open, for this listener; on loopback only, or when it is written in "
+	  "this file." },
+
+	{ "coaps", "address", OPT_ADDRESS, AT(coaps.address), 0, 0, "Numeric address to listen on. Empty: no such listener." },
+	{ "coaps", "port", OPT_PORT, AT(coaps.port), 0, 65535, "UDP port to listen on; 0 lets the system choose one." },
+
+	{ "ws", "serve", OPT_BOOL, AT(ws.serve), 0, 0, "Accept WebSocket connections." },
+	{ "ws", "connections_each", OPT_UNSIGNED, AT(ws.connections_each), 1, 1000, "Connections of one AE or CSE at a time; a further "
+	  "one ends the oldest." },
+	{ "ws", "ping", OPT_SPAN, AT(ws.ping), SECONDS(1), DAY, "A silent connection is asked for a sign of life; when none comes for "
+	  "so long again, it ends." },
+
+	{ "mqtt", "broker", OPT_PATH, AT(mqtt.broker), 0, 0,
+	  "Address of the broker: mqtt://host[:1883][/prefix], or mqtts://host[:8883][/prefix]. Empty: this CSE does not speak MQTT." },
+	{ "mqtt", "trusted", OPT_BOOL, AT(mqtt.trusted), 0, 0,
+	  "The broker authenticates its clients and lets each publish only under its own name (TS-0010 7.3): who stands in a topic is "
+	  "authenticated." },
+	{ "mqtt", "open", OPT_BOOL, AT(mqtt.open), 0, 0, "As http.open, for what comes through the broker." },
+	{ "mqtt", "credential", OPT_TEXT, AT(mqtt.credential), 0, 0,
+	  "Credential-ID of the symmetric key to show the broker. Empty: the certificate of [tls], when there is one." },
+	{ "mqtt", "ca", OPT_PATH, AT(mqtt.ca), 0, 0, "PEM file with the trust anchors for the broker's certificate." },
+	{ "mqtt", "qos", OPT_UNSIGNED, AT(mqtt.qos), 0, 1, "Quality of service of what is published." },
+	{ "mqtt", "keepalive", OPT_SPAN, AT(mqtt.keepalive), SECONDS(5), SECONDS(65535), "Longest silence towards the broker." },
+	{ "mqtt", "retry_first", OPT_SPAN, AT(mqtt.retry_first), SECONDS(1) / 1000, SECONDS(3600),
+	  "Pause before the second attempt to connect; it doubles from attempt to attempt." },
+	{ "mqtt", "retry_most", OPT_SPAN, AT(mqtt.retry_most), SECONDS(1) / 1000, DAY, "Longest pause between two attempts." },
+
+	{ "tls", "domain", OPT_TEXT, AT(tls.domain), 0, 0,
+	  "Public domain name of this CSE (TS-0001 6.5.1.1). Empty: its CSE-ID before the domain of the M2M-SP-ID." },
+	{ "tls", "certificates", OPT_LIST, AT(tls.certificates), 0, 0,
+	  "Certificates to show, each as KEY:FILE: key identifier in the sealed key file, PEM chain with the leaf first. Which one is "
+	  "shown is chosen "
+	  "by the name that the client asks for (SNI); the first is shown when it asks for none." },
+	{ "tls", "raw_key", OPT_TEXT, AT(tls.raw_key), 0, 0, "Key identifier of the key to show as a raw public key. Empty: none." },
+	{ "tls", "anchors", OPT_LIST, AT(tls.anchors), 0, 0,
+	  "Trust anchors, each as FLAVOUR:FILE. FLAVOUR is device, cse, ae, node or fqdn: an anchor counts for certificates of its "
+	  "flavour only, and "
+	  "the anchors of the operating system never do." },
+	{ "tls", "crls", OPT_LIST, AT(tls.crls), 0, 0, "PEM files with revocation lists. SIGHUP reads them again." },
+	{ "tls", "crl_required", OPT_BOOL, AT(tls.crl_required), 0, 0, "Refuse a chain when one of its CAs has no current revocation "
+	  "list." },
+	{ "tls", "psk", OPT_BOOL, AT(tls.psk), 0, 0, "Suites with symmetric keys." },
+	{ "tls", "certificate", OPT_BOOL, AT(tls.certificate), 0, 0, "Suites with certificates." },
+	{ "tls", "raw", OPT_BOOL, AT(tls.raw), 0, 0, "Suites with raw public keys (RFC 7250)." },
+	{ "tls", "tls13", OPT_BOOL, AT(tls.tls13), 0, 0,
+	  "Serve peers that speak TLS 1.3 alone. Who offers 1.2 as well gets 1.2, as TS-0003 10.2.1 asks." },
+	{ "tls", "forward_secrecy", OPT_BOOL, AT(tls.forward_secrecy), 0, 0, "Offer ECDHE_PSK too, and prefer it to PSK alone." },
+	{ "tls", "depth", OPT_UNSIGNED, AT(tls.depth), 1, 16, "Certificates in a chain, at most." },
+	{ "tls", "handshakes", OPT_UNSIGNED, AT(tls.handshakes), 1, 1000000, "Handshakes under way at a time, all listeners." },
+	{ "tls", "held", OPT_UNSIGNED, AT(tls.held), 0, 1000000, "Handshakes that wait for a key to be fetched, at a time." },
+	{ "tls", "sessions", OPT_UNSIGNED, AT(tls.sessions), 1, 1000000, "DTLS associations at a time." },
+	{ "tls", "handshake_time", OPT_SPAN, AT(tls.handshake_time), SECONDS(1) / 10, SECONDS(600), "A handshake must be complete." },
+	{ "tls", "hold_time", OPT_SPAN, AT(tls.hold_time), SECONDS(1) / 10, SECONDS(600), "Longest wait of a handshake for its key." },
+	{ "tls", "resumption", OPT_SPAN, AT(tls.resumption), 0, 7 * DAY, "A session may be resumed for so long; 0: never." },
+
 	{ "server", "threads", OPT_UNSIGNED, AT(threads), 0, 256, "Threads that serve connections; 0: one per processor." },
 
 	{ "access", "admin", OPT_ORIGINATOR, AT(admin), 0, 0,
 	  "Originator with all rights on the <CSEBase> by its base policy, for instance Cadmin. Empty: nobody has." },
+	{ "access", "administrators", OPT_LIST, AT(administrators), 0, 0,
+	  "Credential-IDs whose holders may administer the credentials of this CSE (reeve-credential(1)), besides those marked so." },
 	{ "access", "registree", OPT_OPERATIONS, AT(base.registree), 0, 0,
 	  "What registered AEs and CSEs may do on the <CSEBase>: create, retrieve, update, delete, notify, discovery, or none." },
 	{ "access", "everyone", OPT_OPERATIONS, AT(base.everyone), 0, 0,

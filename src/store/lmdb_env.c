@@ -26,7 +26,7 @@ struct mark {
 static const uint32_t MARK_ORDER = 0x01020304;
 
 static const char *const table_names[ST_TABLES] = {
-	"meta", "res", "name", "type", "label", "due", "outbox", "trash", "pending", "grant", "map", "role", "node",
+	"meta", "res", "name", "type", "label", "due", "outbox", "trash", "pending", "grant", "map", "role", "node", "credential",
 };
 
 enum reeve_rc st_fail(struct store *s, const char *what, int err)

@@ -27,6 +27,7 @@ enum st_table {
 	ST_MAP,     /* Token-ID -> AuthorSign of its holder (das/map.c) */
 	ST_ROLE,    /* hash of Role-ID and holder, key of the <role> -> nothing (core/hash_index.h) */
 	ST_NODE,    /* hash of CSE-ID, key of the <serviceSubscribedNode> -> nothing (the same) */
+	ST_CREDENTIAL, /* Credential-ID -> row; and which AE-ID registered under which (core/association/credential.h) */
 	ST_TABLES
 };
 

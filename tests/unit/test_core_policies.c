@@ -219,6 +219,7 @@ static bool permitted_at(struct exec *x, const char *who, usec now)
 	r->fr = slice_str(who);
 	r->to = S("cse/guarded");
 	r->rqi = S("t");
+	r->peer.open = true;
 	r->rvi = S("3");
 	r->received = now;
 	assert_non_null(work_of(x->core, r));

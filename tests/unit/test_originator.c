@@ -25,6 +25,7 @@ static int ask_as(struct cse *t, const struct peer *p, enum op op, const char *f
 	struct call *k = call_new(t, op, fr, to, ty, pc);
 
 	k->r.peer = *p;
+	k->r.peer.open = t->cfg.http.open;
 	return call_end(call_go(k), NULL);
 }
 

@@ -78,6 +78,7 @@ static int try_as(struct cse *t, const struct peer *p, const char *fr, const cha
 	snprintf(pc, sizeof(pc), "{\"m2m:ae\":{\"api\":\"%s\",\"rr\":false,\"srv\":[\"3\"]}}", api);
 	k = call_new(t, OP_CREATE, fr, "cse", 2, pc);
 	k->r.peer = *p;
+	k->r.peer.open = t->cfg.http.open;
 	return call_end(call_go(k), NULL);
 }
 

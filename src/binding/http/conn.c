@@ -65,6 +65,7 @@ static struct exchange *exchange_get(struct conn *c)
 	ex->req.done = request_done;
 	memcpy(ex->req.peer.ip, c->ip, sizeof(c->ip));
 	ex->req.peer.ip_known = c->ip_known;
+	ex->req.peer.open = core_of(l)->cfg->http.open;
 	return ex;
 }
 
