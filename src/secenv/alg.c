@@ -3,9 +3,9 @@
 #include "secenv/alg_int.h"
 
 const struct alg alg_table[ALG_COUNT] = {
-	[ALG_HS256] = { S("HS256"), WORK_MAC, KEY_OCT, .hash = "SHA2-256", .size = 32 },
-	[ALG_HS384] = { S("HS384"), WORK_MAC, KEY_OCT, .hash = "SHA2-384", .size = 48 },
-	[ALG_HS512] = { S("HS512"), WORK_MAC, KEY_OCT, .hash = "SHA2-512", .size = 64 },
+	[ALG_HS256] = { S("HS256"), WORK_MAC, KEY_OCT, .hash = "SHA2-256", .size = 32, .least = 32, .most = KEY_OCT_MAX },
+	[ALG_HS384] = { S("HS384"), WORK_MAC, KEY_OCT, .hash = "SHA2-384", .size = 48, .least = 48, .most = KEY_OCT_MAX },
+	[ALG_HS512] = { S("HS512"), WORK_MAC, KEY_OCT, .hash = "SHA2-512", .size = 64, .least = 64, .most = KEY_OCT_MAX },
 	[ALG_RS256] = { S("RS256"), WORK_SIGN, KEY_RSA, .hash = "SHA2-256" },
 	[ALG_RS384] = { S("RS384"), WORK_SIGN, KEY_RSA, .hash = "SHA2-384" },
 	[ALG_RS512] = { S("RS512"), WORK_SIGN, KEY_RSA, .hash = "SHA2-512" },
@@ -27,6 +27,9 @@ const struct alg alg_table[ALG_COUNT] = {
 	[ALG_A192CBC_HS384] = { S("A192CBC-HS384"), WORK_CONTENT, KEY_OCT, .hash = "SHA2-384", .cipher = "AES-192-CBC", .size = 48 },
 	[ALG_A256CBC_HS512] = { S("A256CBC-HS512"), WORK_CONTENT, KEY_OCT, .hash = "SHA2-512", .cipher = "AES-256-CBC", .size = 64 },
 	[ALG_DIR] = { S("dir"), WORK_NONE, KEY_OCT, .wrap = ALG_NONE },
+	[ALG_TLS_PSK] = { S("TLS-PSK"), WORK_LEND, KEY_OCT, .size = 32, .least = KEY_OCT_MIN, .most = KEY_LENT_MAX },
+	[ALG_TLS_ES256] = { S("TLS-ES256"), WORK_SIGN, KEY_EC, .hash = "SHA2-256", .curve = CURVE_P256 },
+	[ALG_DERIVE] = { S("DERIVE"), WORK_DERIVE, KEY_OCT, .hash = "SHA2-256", .size = 32 },
 };
 
 struct slice alg_name(enum key_alg alg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Algorithms by the names of RFC 7518, and sets of them.
+/* Algorithms by the names of RFC 7518, a few of our own for what JOSE does not do, and sets of them.
  *
  * A key is made for exactly one algorithm and is good for nothing else, so there is no way to use a public key as a MAC
  * key or one key for signing and deciphering (TS-0003 annex L.4.5.1). A key of a content encryption algorithm (A128GCM)
@@ -24,6 +24,10 @@ enum key_alg {
 	ALG_A128CBC_HS256, ALG_A192CBC_HS384, ALG_A256CBC_HS512,
 	/* JWE "alg" only: no key is made for it */
 	ALG_DIR,
+	/* security associations: names of our own, not of JOSE */
+	ALG_TLS_PSK, ALG_TLS_ES256,
+	/* HMAC-SHA-256 whose result is a key (TS-0003 10.3) */
+	ALG_DERIVE,
 	ALG_COUNT
 };
 

@@ -114,9 +114,11 @@ static enum reeve_rc suits(const struct alg *alg, const struct key_material *m, 
 	info->secret = kind == KEY_OCT || m->secret;
 	if (kind == KEY_OCT) {
 		info->bits = (unsigned)(8 * m->n_oct);
-		if (alg->work == WORK_MAC ? m->n_oct < alg->size || m->n_oct > KEY_OCT_MAX : m->n_oct != alg->size)
-			return key_why(why, RC_INVALID, "a key of %zu bytes; %.*s needs %s%zu", m->n_oct, SF(alg->name),
-				       alg->work == WORK_MAC ? "at least " : "", alg->size);
+		if (alg->most && (m->n_oct < alg->least || m->n_oct > alg->most))
+			return key_why(why, RC_INVALID, "a key of %zu bytes; %.*s needs at least %zu and at most %zu", m->n_oct,
+				       SF(alg->name), alg->least, alg->most);
+		if (!alg->most && m->n_oct != alg->size)
+			return key_why(why, RC_INVALID, "a key of %zu bytes; %.*s needs %zu", m->n_oct, SF(alg->name), alg->size);
 		return RC_OK;
 	}
 	info->bits = (unsigned)EVP_PKEY_get_bits(m->pkey);
@@ -238,7 +240,7 @@ struct key_ref *key_get(struct key_ref *key)
 
 static void idle_free(const struct key_ref *key, void *ctx)
 {
-	if (key->alg->work == WORK_MAC)
+	if (key->alg->work == WORK_MAC || key->alg->work == WORK_DERIVE)
 		EVP_MAC_CTX_free(ctx);
 	else
 		EVP_CIPHER_CTX_free(ctx);

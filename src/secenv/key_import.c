@@ -200,13 +200,14 @@ static bool jwk_use_ok(struct jwk *w, enum key_alg alg)
 	static const char *const ops[][5] = {
 		[WORK_MAC] = { "sign", "verify" }, [WORK_SIGN] = { "sign", "verify" },
 		[WORK_WRAP] = { "wrapKey", "unwrapKey", "encrypt", "decrypt" }, [WORK_AGREE] = { "deriveKey", "deriveBits" },
-		[WORK_CONTENT] = { "encrypt", "decrypt" },
+		[WORK_CONTENT] = { "encrypt", "decrypt" }, [WORK_LEND] = { "deriveKey", "deriveBits" },
+		[WORK_DERIVE] = { "deriveKey", "deriveBits" },
 	};
 	const enum alg_work work = alg_table[alg].work;
 	const struct slice use = jwk_text(w, S("use"));
 	const uint32_t list = json_member(&w->j, 0, S("key_ops"));
 
-	if (use.p && !slice_eq(use, alg_in(alg, ALGS_SIGN) ? S("sig") : S("enc")))
+	if (use.p && !slice_eq(use, work == WORK_MAC || work == WORK_SIGN ? S("sig") : S("enc")))
 		return false;
 	if (!list)
 		return true;
@@ -322,6 +323,21 @@ static enum reeve_rc read_hex(struct slice text, struct key_material *m, char *w
 	return RC_OK;
 }
 
+/* --- bytes --- */
+
+static enum reeve_rc read_bytes(struct slice bytes, struct key_material *m, char *why)
+{
+	if (bytes.n > KEY_OCT_MAX)
+		return key_why(why, RC_INVALID, "a symmetric key has at most %d bytes", KEY_OCT_MAX);
+	m->secret = true;
+	m->n_oct = bytes.n;
+	m->oct = secret_alloc(bytes.n);
+	if (!m->oct)
+		return key_why(why, RC_NOMEM, "no memory for secrets left");
+	memcpy(m->oct, bytes.p, bytes.n);
+	return RC_OK;
+}
+
 /* --- all --- */
 
 enum reeve_rc key_import(enum key_form form, struct slice material, const struct key_spec *wanted, struct key_ref **out, char *why)
@@ -340,6 +356,7 @@ enum reeve_rc key_import(enum key_form form, struct slice material, const struct
 	rc = form == KEY_JWK ? read_jwk(&a, material, &spec, &m, why)
 	     : form == KEY_PEM ? read_pem(material, &m, why)
 	     : form == KEY_HEX ? read_hex(material, &m, why)
+	     : form == KEY_BYTES ? read_bytes(material, &m, why)
 	     : key_why(why, RC_INVALID, "keys are not read from this form");
 	if (rc == RC_OK && m.pkey && EVP_PKEY_get_bits(m.pkey) <= KEY_RSA_MAX && !consistent(m.pkey, m.secret))
 		rc = key_why(why, RC_INVALID, "the parts of the key contradict each other");

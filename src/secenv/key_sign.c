@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signatures and MACs. A context with the key already in it is kept between two uses of a MAC key: setting a key costs as much as the
- * MAC of a token. Signatures are dominated by the arithmetic, their contexts are made anew. */
+/* Signatures, MACs, and the two operations of security associations that are not JOSE's: derived keys and lent ones. A context with the key
+ * already in it is kept between two uses of a MAC key: setting a key costs as much as the MAC of a token. Signatures are dominated by the
+ * arithmetic, their contexts are made anew. */
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
@@ -136,5 +137,34 @@ enum reeve_rc key_verify(struct key_ref *key, enum key_alg alg, struct slice dat
 	if (rc == RC_OK && (signature.n != key->alg->size || !secret_equal(expected, signature.p, signature.n)))
 		rc = RC_FORGED;
 	secret_wipe(expected, sizeof(expected)); /* it is the right MAC of what may be a forgery */
+	return rc;
+}
+
+enum reeve_rc key_derive(struct key_ref *key, struct slice data, enum key_alg derived_alg, struct key_ref **out)
+{
+	const struct alg *derived = &alg_table[derived_alg < ALG_COUNT ? derived_alg : ALG_NONE];
+	uint8_t bytes[32];
+	const size_t n = sizeof(bytes);
+	const bool fits = derived->most ? derived->least <= n && n <= derived->most : derived->size == n;
+	enum reeve_rc rc = key_check(key, ALG_DERIVE, WORK_DERIVE, true);
+
+	if (rc == RC_OK && (derived->work == WORK_NONE || derived->kind != KEY_OCT || !fits))
+		rc = RC_INVALID;
+	if (rc == RC_OK)
+		rc = mac(key, data, bytes);
+	if (rc == RC_OK)
+		rc = key_make_oct(derived_alg, bytes, n, out);
+	secret_wipe(bytes, n);
+	return rc;
+}
+
+enum reeve_rc key_lend(struct key_ref *key, uint8_t out[KEY_LENT_MAX], size_t *n)
+{
+	const enum reeve_rc rc = key_check(key, ALG_TLS_PSK, WORK_LEND, true);
+
+	if (rc == RC_OK) {
+		*n = key->n_oct;
+		memcpy(out, key->oct, key->n_oct);
+	}
 	return rc;
 }

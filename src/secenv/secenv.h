@@ -32,6 +32,7 @@ enum {
 	KEY_KID_MAX = 128,      /* bytes of a key identifier: printable ASCII without blank, '"' and '\' */
 	KEY_LABEL_MAX = 128,    /* bytes of a label: UTF-8 without control characters */
 	KEY_OCT_MIN = 16, KEY_OCT_MAX = 512,
+	KEY_LENT_MAX = 64,      /* bytes of a TLS-PSK key (RFC 4279 5.3) */
 	KEY_RSA_MIN = 2048, KEY_RSA_MAX = 8192,
 	KEY_SIGNATURE_MAX = KEY_RSA_MAX / 8,
 	KEY_WRAPPED_MAX = KEY_RSA_MAX / 8,
@@ -65,6 +66,7 @@ enum key_form {
 	KEY_JWK_BARE, /* export: kty and its numbers alone */
 	KEY_PEM,  /* PRIVATE KEY (PKCS#8, also EC and RSA PRIVATE KEY) without passphrase, PUBLIC KEY, or CERTIFICATE (its public key) */
 	KEY_HEX,  /* a symmetric key as hexadecimal digits, blanks at the end allowed */
+	KEY_BYTES, /* import: a symmetric key itself, as a protocol (the TLS exporter) made it; the bytes stay the caller's, to be wiped */
 };
 
 /* --- the environment --- */
@@ -145,5 +147,13 @@ REEVE_MUST_CHECK enum reeve_rc key_unwrap(struct key_ref *key, enum key_alg alg,
  * KDF: a key in memory for derived_alg, which is a content encryption algorithm for ALG_ECDH_ES, else the A*KW in alg's name. */
 REEVE_MUST_CHECK enum reeve_rc key_agree(struct key_ref *own, enum key_alg alg, struct key_ref *peer, enum key_alg derived_alg,
 					 struct slice apu, struct slice apv, struct key_ref **out);
+
+/* HMAC-SHA-256 of data under a key for ALG_DERIVE (TS-0003 10.3): a key in memory for derived_alg, which takes symmetric keys of
+ * 32 bytes (RC_INVALID: it does not). */
+REEVE_MUST_CHECK enum reeve_rc key_derive(struct key_ref *key, struct slice data, enum key_alg derived_alg, struct key_ref **out);
+
+/* The bytes of a key for ALG_TLS_PSK: the one door through which a secret leaves, because a TLS library takes a PSK by value
+ * (docs/internals/keys.md). The caller wipes them (secret_wipe) once they are given on. */
+REEVE_MUST_CHECK enum reeve_rc key_lend(struct key_ref *key, uint8_t out[KEY_LENT_MAX], size_t *n);
 
 #endif

@@ -243,14 +243,19 @@ static void purposes(void **state)
 	struct key_ref *inner = made(ALG_A128GCM), *got;
 	size_t n;
 
-	for (enum key_alg k = ALG_HS256; k < ALG_DIR; k++) {
-		if (alg_in(k, ALGS_RSA_SIGN) && k != ALG_RS256)
+	for (enum key_alg k = ALG_HS256; k < ALG_COUNT; k++) {
+		if (k == ALG_DIR || (alg_in(k, ALGS_RSA_SIGN) && k != ALG_RS256))
 			continue;
 		struct key_ref *key = made(k);
-		for (enum key_alg alg = ALG_NONE; alg <= ALG_DIR; alg++) {
-			const bool same = alg == k;
-			assert_int_equal(key_sign(key, alg, S("x"), out, &n), same && alg_in(k, ALGS_SIGN) ? RC_OK : RC_DENIED);
-			assert_int_equal(key_verify(key, alg, S("x"), S("bad")), same && alg_in(k, ALGS_SIGN) ? RC_FORGED : RC_DENIED);
+		assert_int_equal(key_lend(key, out, &n), k == ALG_TLS_PSK ? RC_OK : RC_DENIED);
+		const enum reeve_rc derived = key_derive(key, S("x"), ALG_TLS_PSK, &got);
+		assert_int_equal(derived, k == ALG_DERIVE ? RC_OK : RC_DENIED);
+		if (derived == RC_OK)
+			key_put(got);
+		for (enum key_alg alg = ALG_NONE; alg < ALG_COUNT; alg++) {
+			const bool same = alg == k, signs = alg_in(k, ALGS_SIGN | ALG_SET(ALG_TLS_ES256));
+			assert_int_equal(key_sign(key, alg, S("x"), out, &n), same && signs ? RC_OK : RC_DENIED);
+			assert_int_equal(key_verify(key, alg, S("x"), S("bad")), same && signs ? RC_FORGED : RC_DENIED);
 			assert_int_equal(key_seal(key, alg, S(""), S("x"), iv, out, tag), same && alg_in(k, ALGS_CONTENT) ? RC_OK : RC_DENIED);
 			assert_int_equal(key_open(key, alg, S(""), S(""), S("x"), S(""), out, &n), same && alg_in(k, ALGS_CONTENT) ? RC_SYNTAX : RC_DENIED);
 			const bool wraps = same && alg_in(k, ALGS_AES_KW | ALG_SET(ALG_RSA_OAEP_256));
@@ -267,6 +272,47 @@ static void purposes(void **state)
 		key_put(key);
 	}
 	key_put(inner);
+}
+
+/* Keys of security associations: how long they may be, that what is lent is the key, that what is derived is the MAC. */
+static void association_keys(void **state)
+{
+	static const struct { enum key_alg alg; size_t n; bool ok; } sizes[] = {
+		{ ALG_TLS_PSK, 15, false }, { ALG_TLS_PSK, 16, true }, { ALG_TLS_PSK, 64, true }, { ALG_TLS_PSK, 65, false },
+		{ ALG_DERIVE, 31, false }, { ALG_DERIVE, 32, true }, { ALG_DERIVE, 33, false },
+	};
+	char bytes[80];
+	uint8_t out[KEY_SIGNATURE_MAX];
+	struct key_ref *key, *mac, *got;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)i;
+	for (size_t i = 0; i < ROWS(sizes); i++) {
+		const struct key_spec spec = { .alg = sizes[i].alg };
+		const enum reeve_rc rc = secenv_import(NULL, KEY_BYTES, slice_of(bytes, sizes[i].n), &spec, &key, why);
+		assert_int_equal(rc, sizes[i].ok ? RC_OK : RC_INVALID);
+		if (rc != RC_OK)
+			continue;
+		if (sizes[i].alg == ALG_TLS_PSK) {
+			assert_int_equal(key_lend(key, out, &n), RC_OK);
+			assert_int_equal(n, sizes[i].n);
+			assert_memory_equal(out, bytes, n);
+		}
+		key_put(key);
+	}
+	const struct key_spec derive = { .alg = ALG_DERIVE }, hs256 = { .alg = ALG_HS256 };
+	assert_int_equal(secenv_import(NULL, KEY_BYTES, slice_of(bytes, 32), &derive, &key, why), RC_OK);
+	assert_int_equal(secenv_import(NULL, KEY_BYTES, slice_of(bytes, 32), &hs256, &mac, why), RC_OK);
+	assert_int_equal(key_sign(mac, ALG_HS256, S("label"), out, &n), RC_OK);
+	assert_int_equal(key_derive(key, S("label"), ALG_TLS_PSK, &got), RC_OK);
+	assert_true(got->n_oct == 32 && !memcmp(got->oct, out, 32) && key_info(got)->alg == ALG_TLS_PSK);
+	key_put(got);
+	assert_int_equal(key_derive(key, S("label"), ALG_A128GCM, &got), RC_INVALID); /* takes 16 bytes */
+	assert_int_equal(key_derive(key, S("label"), ALG_TLS_ES256, &got), RC_INVALID);
+	assert_int_equal(key_derive(key, S("label"), ALG_NONE, &got), RC_INVALID);
+	key_put(key);
+	key_put(mac);
 }
 
 /* What comes under RSA-OAEP-256 and is no key of ours gives a key, not an error: a padding oracle would need the difference. */
@@ -830,7 +876,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cbc_vectors), cmocka_unit_test(agreement), cmocka_unit_test(thumbprint), cmocka_unit_test(imports),
-		cmocka_unit_test(purposes), cmocka_unit_test(oaep_tells_nothing), cmocka_unit_test(public_only), cmocka_unit_test(limits),
+		cmocka_unit_test(purposes), cmocka_unit_test(association_keys), cmocka_unit_test(oaep_tells_nothing), cmocka_unit_test(public_only), cmocka_unit_test(limits),
 		cmocka_unit_test(secrets_are_locked), cmocka_unit_test(order),
 		cmocka_unit_test_setup(stored, afresh), cmocka_unit_test_setup(nothing_in_clear, afresh),
 		cmocka_unit_test_setup(private_files, afresh), cmocka_unit_test_setup(damaged, afresh),
