@@ -19,7 +19,7 @@ enum { SENT_MOST = 4096, WAIT_S = 20 };
 enum { HOLD = -1, NO_CONNECTION = 0, NO_ANSWER = 1 };
 
 struct sent {
-	char *url, *pc, *fr;
+	char *url, *pc, *fr, *entity;
 	int ec;
 	enum serial serial;
 	usec when;
@@ -78,7 +78,7 @@ static inline void test_send(void *ctx, struct send *s)
 	if (t->n_sent == SENT_MOST)
 		abort();
 	e = &t->sent[t->n_sent++];
-	*e = (struct sent){ .url = copy(s->url), .pc = copy(s->pc), .fr = copy(s->fr), .ec = s->ec, .serial = s->serial,
+	*e = (struct sent){ .url = copy(s->url), .pc = copy(s->pc), .fr = copy(s->fr), .entity = copy(s->entity), .ec = s->ec, .serial = s->serial,
 			    .when = clock_wall(), .s = s };
 	rsc = t->answer ? t->answer(t, e->url, t->n_sent) : 2000;
 	if (rsc != HOLD) {
@@ -113,6 +113,7 @@ static inline void cse_forget_sent(struct cse *t)
 		free(t->sent[i].url);
 		free(t->sent[i].pc);
 		free(t->sent[i].fr);
+		free(t->sent[i].entity);
 	}
 	t->n_sent = t->taken = 0;
 }

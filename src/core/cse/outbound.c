@@ -126,6 +126,7 @@ static void compose(struct call *k)
 	const struct outbound *o = k->o;
 
 	k->send = (struct send){
+		.entity = k->way.entity,
 		.to = k->addressed ? k->to : (struct slice){ NULL, 0 },
 		.fr = k->fr,
 		.rqi = k->rqi,
@@ -354,6 +355,7 @@ void outbound_send(struct core *c, struct outbound *o)
 {
 	struct call **all = notifier_calls(c->notifier);
 	struct call *k = calloc(1, sizeof(*k));
+	struct slice local;
 	char rqi[40];
 
 	if (!k) {
@@ -381,7 +383,9 @@ void outbound_send(struct core *c, struct outbound *o)
 	} else if (!target_is_url(k->target)) {
 		k->msg.fn = resolve;
 		loop_post(&c->loops[0], &k->msg);
-	} else if (!send_to(k, k->target)) {
-		fail_later(k, 5103);
+	} else {
+		(void)ident_route(&k->arena, &c->home, o->to, &local, &k->way.entity); /* a URL alone does not tell whose it is */
+		if (k->arena.failed || !send_to(k, k->target))
+			fail_later(k, 5103);
 	}
 }

@@ -17,7 +17,7 @@ struct outbound {
 	/* Who gets it: a URL; or the oneM2M identifier of an <AE> here (its poa in order, or its polling channel), or of anything at
 	 * another CSE: the <remoteCSE> with that CSE-ID, else the Registrar CSE, is asked to pass it on. */
 	struct slice target;
-	struct slice to;         /* To; empty: target itself */
+	struct slice to;         /* To; empty: target itself. With a URL, it also tells which CSE is there (send.entity) */
 	struct slice fr;         /* From; empty: the CSE-ID */
 	struct slice rqi;        /* empty: a new one */
 	struct slice pc;         /* content as JSON text: {"m2m:sgn":{...}}; empty: none */

@@ -60,11 +60,28 @@ static bool is_release1(struct arena *a, const struct res *r)
 	return n > 0;
 }
 
+/* The CSE-ID of r, a JSON string: no character of a CSE-ID is escaped. */
+static struct slice csi_of(const struct res *r)
+{
+	struct slice csi = res_member(r, S("csi"));
+	return csi.n < 2 ? (struct slice){ NULL, 0 } : slice_of(csi.p + 1, csi.n - 2);
+}
+
+/* An <AE> is called by its resource id, a CSE by its CSE-ID. Both are copied, for the text may be the store's. */
+static struct slice entity_of(struct exec *x, struct arena *a, const struct res *r)
+{
+	struct slice id = arena_dup(a, r->h.ty == TYPE_AE ? res_ri(r) : csi_of(r)), canon;
+	enum ident_kind kind;
+	enum ident_form form;
+
+	return id.n && ident_parse(a, &x->core->home, id, &kind, &form, &canon) == RC_OK ? canon : (struct slice){ NULL, 0 };
+}
+
 void way_of(struct exec *x, struct arena *a, const struct res *r, struct way *w)
 {
 	bool unreachable = slice_eq(res_member(r, S("rr")), S("false"));
 
-	*w = (struct way){ .serial = serial_of(a, r), .release1 = is_release1(a, r) };
+	*w = (struct way){ .entity = entity_of(x, a, r), .serial = serial_of(a, r), .release1 = is_release1(a, r) };
 	w->n_poa = strings(a, r, S("poa"), w->poa, WAY_POA_MOST);
 	w->channel = channel_below(x, r);
 	if (r->h.ty == TYPE_REMOTE_CSE && w->n_poa && !unreachable)
@@ -81,13 +98,6 @@ static bool names(struct exec *x, struct arena *a, struct slice id, struct slice
 	if (id.n > 1 && id.p[0] == '/' && id.p[1] != '/' && !slice_ends(cse, id))
 		return false;
 	return id.n && ident_parse(a, &x->core->home, id, &kind, &form, &canon) == RC_OK && slice_eq(canon, cse);
-}
-
-/* The CSE-ID of r, a JSON string: no character of a CSE-ID is escaped. */
-static struct slice csi_of(const struct res *r)
-{
-	struct slice csi = res_member(r, S("csi"));
-	return csi.n < 2 ? (struct slice){ NULL, 0 } : slice_of(csi.p + 1, csi.n - 2);
 }
 
 struct slice way_cse_id(struct arena *a, const struct res *r) { return arena_dup(a, csi_of(r)); }
@@ -188,6 +198,7 @@ static enum reeve_rc to_registrar(struct exec *x, struct arena *a, struct way *w
 		for (size_t i = 0; i < cfg->registrar.poa.n && w->n_poa < WAY_POA_MOST; i++)
 			w->poa[w->n_poa++] = cfg->registrar.poa.v[i];
 	}
+	w->entity = canon;
 	w->registrar = true;
 	return RC_OK;
 }
