@@ -56,7 +56,9 @@ static void on_wake(uv_async_t *wake)
 
 enum reeve_rc loop_init(struct loop *l, unsigned index)
 {
-	*l = (struct loop){ .index = index };
+	memset(l, 0, sizeof(*l));
+	l->index = index;
+	buf_init(&l->output, 2 * LOOP_INPUT);
 	if (uv_loop_init(&l->uv))
 		return RC_IO;
 	if (uv_async_init(&l->uv, &l->wake, on_wake)) {
@@ -124,6 +126,7 @@ void loop_close(struct loop *l)
 	uv_walk(&l->uv, close_one, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&l->uv);
+	buf_free(&l->output);
 }
 
 void loop_post(struct loop *to, struct loop_msg *m)

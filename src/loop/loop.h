@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/rc.h"
 
@@ -26,10 +27,15 @@ struct loop_hook {
 	void (*fn)(struct loop *l, struct loop_hook *h);
 };
 
+enum { LOOP_INPUT = 65536 };
+
 struct loop {
 	uv_loop_t uv;
 	unsigned index;
 	void *data;        /* the core's per-loop state */
+	/* Room for whoever runs on this loop, until it returns or calls out: one for all connections, as one is worked on at a time. */
+	char input[LOOP_INPUT];
+	struct buf output;
 	/* private */
 	pthread_t thread;
 	uv_async_t wake;

@@ -11,6 +11,8 @@
 #include <http_parser.h>
 #include <stdlib.h>
 
+#include "tls/stream.h"
+
 enum { IDLE_MS = 30000, SWEEP_MS = 5000, ADDRESSES = 4, ADDRESSES_MS = 30000, HEADER_BYTES = 16384 };
 
 struct job {
@@ -25,12 +27,10 @@ struct job {
 };
 
 struct link {
-	uv_tcp_t tcp;            /* first */
+	struct stream stream;    /* first */
 	struct link *next;
 	struct target *to;
 	struct job *job;         /* NULL: idle */
-	uv_connect_t connect;
-	uv_write_t write;
 	http_parser parser;
 	struct buf name, value, type, headers, body;
 	uint64_t idle_since;
@@ -60,7 +60,6 @@ struct http_client {
 	unsigned per_target;
 	size_t max_body;
 	bool started, closing;
-	char input[65536];
 };
 
 static void pump(struct target *to);
@@ -206,9 +205,9 @@ static struct target *target_get(struct http_client *c, struct slice name)
 
 /* --- links --- */
 
-static void link_gone(uv_handle_t *h)
+static void link_gone(struct stream *s)
 {
-	struct link *k = (struct link *)h;
+	struct link *k = (struct link *)s;
 	struct target *to = k->to;
 
 	buf_free(&k->name);
@@ -233,7 +232,7 @@ static void link_drop(struct link *k)
 	*at = k->next;
 	k->to->n_links--;
 	k->to->n_closing++;
-	uv_close((uv_handle_t *)&k->tcp, link_gone);
+	stream_close(&k->stream);
 }
 
 /* The connection failed under its call: again on another one, or the end of the call. */
@@ -362,8 +361,8 @@ static void answered(struct link *k, bool keep)
 	k->job = NULL;
 	k->used = true;
 	k->idle_since = now_of(to->client);
-	/* an answer before all was sent: the rest must not go out from memory that is given back now */
-	if (!keep || to->client->closing || uv_stream_get_write_queue_size((uv_stream_t *)&k->tcp))
+	/* an answer before all was sent: who answers so does not want the rest */
+	if (!keep || to->client->closing || stream_unsent(&k->stream))
 		link_drop(k);
 	to->n_closing++; /* the callback must not make the target go away under us */
 	if (j)
@@ -375,20 +374,11 @@ static void answered(struct link *k, bool keep)
 	pump(to);
 }
 
-static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
-{
-	struct http_client *c = ((struct link *)h)->to->client;
-
-	*b = uv_buf_init(c->input, sizeof(c->input));
-}
-
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+static void received(struct stream *s, const char *p, ssize_t n)
 {
 	struct link *k = (struct link *)s;
 	size_t used;
 
-	if (n == 0 || k->dead)
-		return;
 	if (!k->job) { /* nothing is expected: the server closes, or talks out of turn */
 		link_failed(k);
 		return;
@@ -399,7 +389,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 		link_failed(k);
 		return;
 	}
-	used = http_parser_execute(&k->parser, &settings, b->base, n > 0 ? (size_t)n : 0);
+	used = http_parser_execute(&k->parser, &settings, p, n > 0 ? (size_t)n : 0);
 	if (k->complete)
 		answered(k, n > 0 && used == (size_t)n && http_should_keep_alive(&k->parser));
 	else if (k->cut)
@@ -410,19 +400,14 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 /* --- sending --- */
 
-static void on_written(uv_write_t *w, int status)
+static void drained(struct stream *s, int status)
 {
-	struct link *k = w->data;
-
-	if (status < 0 && !k->dead)
-		link_failed(k);
+	if (status < 0)
+		link_failed((struct link *)s);
 }
 
 static void send_on(struct link *k, struct job *j)
 {
-	uv_buf_t b = uv_buf_init(j->message.p, (unsigned)j->message.n);
-	int n;
-
 	k->job = j;
 	j->on = k;
 	k->got_byte = k->complete = k->cut = k->in_value = false;
@@ -431,32 +416,21 @@ static void send_on(struct link *k, struct job *j)
 	buf_clear(&k->value);
 	http_parser_init(&k->parser, HTTP_RESPONSE);
 	k->parser.data = k;
-	n = uv_try_write((uv_stream_t *)&k->tcp, &b, 1);
-	if (n == (int)b.len)
-		return;
-	if (n > 0) {
-		b.base += n;
-		b.len -= (unsigned)n;
-	}
-	k->write.data = k;
-	if ((n < 0 && n != UV_EAGAIN) || uv_write(&k->write, (uv_stream_t *)&k->tcp, &b, 1, on_written) != 0)
+	if (stream_write(&k->stream, j->message.p, j->message.n) != 0)
 		link_failed(k);
 }
 
-static void on_connected(uv_connect_t *q, int status)
+static void connected(struct stream *s)
 {
-	struct link *k = q->data;
+	struct link *k = (struct link *)s;
 	struct job *j = k->job;
 
-	if (k->dead)
-		return;
-	if (status < 0 || uv_read_start((uv_stream_t *)&k->tcp, allocate, on_read) != 0) {
+	if (stream_read_start(s) != 0) {
 		link_failed(k);
 		return;
 	}
 	k->connected = true;
 	k->idle_since = now_of(k->to->client);
-	uv_tcp_nodelay(&k->tcp, 1);
 	k->job = NULL;
 	if (j)
 		send_on(k, j);
@@ -464,14 +438,15 @@ static void on_connected(uv_connect_t *q, int status)
 		pump(k->to); /* its call ran out of time meanwhile */
 }
 
+static const struct stream_events events = { .open = connected, .read = received, .drained = drained, .closed = link_gone };
+
 static void open_link(struct target *to, struct job *j)
 {
 	struct http_client *c = to->client;
 	struct link *k = calloc(1, sizeof(*k));
 	const struct sockaddr *a;
 
-	if (!k || uv_tcp_init(&c->loop->uv, &k->tcp) != 0) {
-		free(k);
+	if (!k) {
 		fail_later(j);
 		return;
 	}
@@ -486,9 +461,8 @@ static void open_link(struct target *to, struct job *j)
 	buf_init(&k->type, HEADER_BYTES);
 	buf_init(&k->headers, HEADER_BYTES);
 	buf_init(&k->body, c->max_body);
-	k->connect.data = k;
 	a = (const struct sockaddr *)&to->address[j->address < to->n_addresses ? j->address : 0];
-	if (uv_tcp_connect(&k->connect, &k->tcp, a, on_connected) != 0)
+	if (stream_connect(&k->stream, c->loop, a, NULL, NULL, &events) != 0)
 		link_failed(k);
 }
 

@@ -3,14 +3,13 @@
  *
  * One request at a time; what a client pipelines behind it is parsed when its answer stands. All answers that come out of one read leave in
  * one write. Reading goes on while the core has the request, so that a client that goes away is noticed, but what arrives then is kept
- * (once, at most READ_BYTES) and reading stops: nothing is buffered for a client that does not read its answers.
+ * (once, at most LOOP_INPUT bytes) and reading stops: nothing is buffered for a client that does not read its answers.
  *
  * The core may call request_done inside core_submit, and it may answer requests of other connections while it works on one. lane->serving
  * is the connection whose answers are in lane->out; answers to others wait in lane->late until that one is through. */
 #include "binding/http/server_int.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 
 static void request_done(struct req *r);
 static void settle(struct conn *c);
@@ -89,9 +88,9 @@ static void exchange_put(struct exchange *ex)
 
 /* --- the end of a connection --- */
 
-static void closed(uv_handle_t *h)
+static void closed(struct stream *s)
 {
-	struct conn *c = (struct conn *)h;
+	struct conn *c = (struct conn *)s;
 	struct lane *l = c->lane;
 
 	free(c->rest);
@@ -113,16 +112,15 @@ void conn_close(struct conn *c)
 			exchange_put(c->ex);
 		c->ex = NULL; /* the core's: request_done gives it back */
 	}
-	uv_close((uv_handle_t *)&c->tcp, closed);
+	atomic_fetch_sub(&c->lane->server->unread, c->unread);
+	stream_close(&c->stream);
 }
 
 /* After the last answer: closing at once would make the kernel reset the connection when the client has sent more, and the client might
  * lose that answer. So our side is shut, and what still comes is read and dropped for a moment. */
 static void linger(struct conn *c)
 {
-	uv_os_fd_t fd;
-
-	if (c->eof || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+	if (c->eof || stream_shutdown(&c->stream) != 0) {
 		conn_close(c);
 		return;
 	}
@@ -132,92 +130,47 @@ static void linger(struct conn *c)
 
 /* --- output --- */
 
-struct out_write {
-	uv_write_t w;
-	struct conn *c;
-	size_t n;
-	char bytes[];
-};
-
-/* Memory for n bytes that a client does not read yet; NULL over limits.unread. */
-static struct out_write *unread_new(struct conn *c, size_t n)
+/* Answers that clients are slow to read cost memory: over limits.unread, the connection of the next one ends. */
+static bool count_unread(struct conn *c)
 {
 	struct http_server *s = c->lane->server;
-	struct out_write *w = NULL;
+	size_t now = stream_unsent(&c->stream), more = now - c->unread;
 
-	if (atomic_fetch_add(&s->unread, n) + n > s->core->cfg->limits.unread)
-		metrics_inc(&s->core->metrics, limit_unread);
-	else
-		w = malloc(sizeof(*w) + n);
-	if (!w) {
-		atomic_fetch_sub(&s->unread, n);
-		return NULL;
-	}
-	w->c = c;
-	w->n = n;
-	return w;
+	c->unread = now;
+	if (atomic_fetch_add(&s->unread, more) + more <= s->core->cfg->limits.unread) /* modulo 2^64: it may have become less */
+		return true;
+	metrics_inc(&s->core->metrics, limit_unread);
+	return false;
 }
 
-static void unread_free(struct out_write *w)
+static void drained(struct stream *s, int status)
 {
-	atomic_fetch_sub(&w->c->lane->server->unread, w->n);
-	free(w);
-}
+	struct conn *c = (struct conn *)s;
 
-static void written(uv_write_t *w, int status)
-{
-	struct conn *c = ((struct out_write *)w)->c;
-
-	unread_free((struct out_write *)w);
-	if (c->dead)
-		return;
-	c->writing--;
+	atomic_fetch_sub(&c->lane->server->unread, c->unread);
+	c->unread = 0;
+	c->writing = false;
 	if (status < 0)
 		conn_close(c);
 	else
 		serve(c, NULL, 0);
 }
 
-/* Send lane->out, which is c's. What the socket does not take waits in a copy, and c waits with it. */
+/* Send lane->out, which is c's. While the socket does not take all of it, c waits. */
 static void flush(struct conn *c)
 {
 	struct buf *out = &c->lane->out;
-	uv_buf_t b = uv_buf_init(out->p, (unsigned)out->n);
-	struct out_write *w;
-	int n = 0;
 
-	if (c->dead || !out->n)
-		goto out;
-	if (out->failed) { /* memory is out: an answer cut short must not look like a whole one */
-		conn_close(c);
-		goto out;
+	if (!c->dead && out->n) {
+		/* memory is out: an answer cut short must not look like a whole one */
+		if (out->failed || stream_write(&c->stream, out->p, out->n) != 0)
+			conn_close(c);
+		else if (stream_unsent(&c->stream)) {
+			c->writing = true;
+			if (!count_unread(c))
+				conn_close(c);
+		}
 	}
-	if (!c->writing)
-		n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
-	if (n == (int)out->n)
-		goto out;
-	if (n < 0 && n != UV_EAGAIN) {
-		conn_close(c);
-		goto out;
-	}
-	if (n > 0) {
-		b.base += n;
-		b.len -= (unsigned)n;
-	}
-	w = unread_new(c, b.len);
-	if (!w) {
-		conn_close(c);
-		goto out;
-	}
-	memcpy(w->bytes, b.base, b.len);
-	b.base = w->bytes;
-	if (uv_write(&w->w, (uv_stream_t *)&c->tcp, &b, 1, written) != 0) {
-		unread_free(w);
-		conn_close(c);
-		goto out;
-	}
-	c->writing++;
-out:
 	if (out->cap > 4 * OUT_BYTES)
 		buf_free(out);
 	buf_clear(out);
@@ -370,11 +323,6 @@ static size_t parse(struct conn *c, const char *p, size_t n)
 
 /* --- input --- */
 
-static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
-{
-	*b = uv_buf_init(((struct conn *)h)->lane->input, READ_BYTES);
-}
-
 static void keep_rest(struct conn *c, const char *p, size_t n)
 {
 	if (!n || c->last || c->dead)
@@ -432,17 +380,14 @@ static void serve(struct conn *c, const char *p, size_t n)
  * what only waits to begin is given up. */
 static void half_closed(struct conn *c)
 {
-	uv_read_stop((uv_stream_t *)&c->tcp);
 	if (c->busy)
 		core_abandon(core_of(c->lane), &c->ex->req);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+static void received(struct stream *s, const char *p, ssize_t n)
 {
 	struct conn *c = (struct conn *)s;
 
-	if (n == 0 || c->dead)
-		return;
 	if (n < 0) {
 		c->reading = false;
 		c->eof = true;
@@ -457,11 +402,11 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 		if (c->pending > DISCARD_BYTES)
 			conn_close(c);
 	} else if (c->busy || c->writing) {
-		keep_rest(c, b->base, (size_t)n);
+		keep_rest(c, p, (size_t)n);
 		if (!c->dead)
 			settle(c);
 	} else {
-		serve(c, b->base, (size_t)n);
+		serve(c, p, (size_t)n);
 	}
 }
 
@@ -479,13 +424,13 @@ static void settle(struct conn *c)
 	/* a connection that is about to end reads on, so as to see its end; otherwise not beyond what is kept */
 	want = !c->eof && !c->rest && !(c->writing && !c->last);
 	if (want && !c->reading) {
-		if (uv_read_start((uv_stream_t *)&c->tcp, allocate, on_read) != 0) {
+		if (stream_read_start(&c->stream) != 0) {
 			conn_close(c);
 			return;
 		}
 		c->reading = true;
 	} else if (!want && c->reading) {
-		uv_read_stop((uv_stream_t *)&c->tcp);
+		stream_read_stop(&c->stream);
 		c->reading = false;
 	}
 	if (c->lingering)
@@ -516,7 +461,7 @@ void conn_expired(struct conn *c)
 			settle(c);
 		return;
 	case WAIT_WRITE: /* slow is allowed, standing still is not */
-		left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+		left = stream_unsent(&c->stream);
 		if (left < c->pending || !c->pending) {
 			lane_leave(c);
 			lane_wait(c, WAIT_WRITE);
@@ -543,42 +488,24 @@ void conn_stop(struct conn *c, bool now)
 
 /* --- accepting --- */
 
-static void peer_address(struct conn *c)
-{
-	union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; struct sockaddr_storage room; } a;
-	int n = sizeof(a);
-
-	if (uv_tcp_getpeername(&c->tcp, &a.any, &n) != 0)
-		return;
-	if (a.any.sa_family == AF_INET6) {
-		memcpy(c->ip, &a.v6.sin6_addr, 16);
-	} else if (a.any.sa_family == AF_INET) {
-		c->ip[10] = c->ip[11] = 0xff;
-		memcpy(c->ip + 12, &a.v4.sin_addr, 4);
-	} else {
-		return;
-	}
-	c->ip_known = true;
-}
+static const struct stream_events events = { .read = received, .drained = drained, .closed = closed };
 
 void conn_accept(struct lane *l)
 {
 	struct core *core = core_of(l);
 	struct conn *c = calloc(1, sizeof(*c));
 	unsigned open;
+	int rc;
 
 	if (!c)
 		abort(); /* a few hundred bytes: nothing can go on */
-	if (uv_tcp_init(&l->loop->uv, &c->tcp) != 0) {
-		free(c);
-		return;
-	}
 	c->lane = l;
 	c->wait = WAITS;
 	l->n_conns++;
 	metrics_inc(&core->metrics, connections_opened);
 	open = atomic_fetch_add_explicit(&l->server->open, 1, memory_order_relaxed);
-	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->tcp) != 0) {
+	rc = stream_accept(&c->stream, l->loop, (uv_stream_t *)&l->listener, NULL, &events);
+	if (rc != 0) {
 		conn_close(c);
 		return;
 	}
@@ -587,8 +514,7 @@ void conn_accept(struct lane *l)
 		conn_close(c);
 		return;
 	}
-	uv_tcp_nodelay(&c->tcp, 1);
-	peer_address(c);
+	c->ip_known = stream_address(&c->stream, c->ip);
 	http_parser_init(&c->parser, HTTP_REQUEST);
 	settle(c);
 }

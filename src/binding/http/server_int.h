@@ -7,9 +7,9 @@
 
 #include "binding/http/http.h"
 #include "binding/http/reader.h"
+#include "tls/stream.h"
 
 enum {
-	READ_BYTES = 65536,        /* at a time; also the most a connection keeps unparsed */
 	OUT_BYTES = 65536,         /* answers gathered before they are sent */
 	POOL_MOST = 256,           /* idle exchanges kept per loop */
 	DISCARD_BYTES = 1 << 20,   /* of a client that talks on after its last answer */
@@ -37,19 +37,20 @@ enum wait { WAIT_IDLE, WAIT_HEADER, WAIT_BODY, WAIT_CORE, WAIT_WRITE, WAIT_LINGE
 struct wait_queue { struct conn *first, *last; };
 
 struct conn {
-	uv_tcp_t tcp;              /* first */
+	struct stream stream;      /* first */
 	struct lane *lane;
 	struct conn *prev, *next;  /* in queue[wait] */
 	uint64_t since;            /* ms of the loop's clock */
 	struct exchange *ex;
 	char *rest;                /* read and not parsed yet: [rest_at, rest_n) */
 	uint32_t rest_n, rest_at;
+	size_t unread;             /* bytes of answers that wait for the socket, as counted in the server's */
 	uint32_t pending;          /* WAIT_WRITE: bytes that were still to go when last looked at; WAIT_LINGER: bytes discarded */
 	http_parser parser;
 	uint8_t ip[16];
 	uint8_t wait;              /* enum wait */
-	uint8_t writing;           /* writes that wait for the socket: at most one of a batch and one of a late answer */
 	bool ip_known;
+	bool writing;              /* answers wait for the socket */
 	bool busy;                 /* the core has the request */
 	bool reading;
 	bool last;                 /* no further request is read from it */
@@ -74,7 +75,6 @@ struct lane {
 	bool stopping, told, answering_late;
 	struct loop_msg start_msg, stop_msg, force_msg;
 	int fd;
-	char input[READ_BYTES];
 };
 
 struct http_server {
