@@ -61,22 +61,21 @@ struct tls_source {
 
 struct tls_options {
 	bool client, datagram;
-	bool tls13;                 /* TLS 1.3 for peers that do not offer TLS 1.2 (who offers both gets 1.2: SEC-008); with psk
-				     * identities in
-				     * the ClientHello */
+	/* Listeners: TLS 1.3 for clients that do not offer TLS 1.2 (who offers both gets 1.2: SEC-008). Our clients offer 1.2 alone. */
+	bool tls13;
 	bool psk, certificate, raw; /* families of suites; at least one */
 	bool forward_secrecy;       /* ECDHE_PSK is offered, and preferred */
 	const struct tls_own *own; size_t n_own;         /* the first is the default */
-	/* SNI that is served besides those of certificates; another one is refused */
+	/* SNI that is served besides those of certificates; another one is refused (but by who has no names at all) */
 	const struct slice *server_names; size_t n_server_names;
 	const struct tls_anchor *anchors; size_t n_anchors;
 	const char *const *crls; size_t n_crls;          /* PEM files of revocation lists */
 	bool crl_required;          /* a chain whose CA has no current list is refused */
 	unsigned depth;             /* certificates in a chain, at most */
-	usec handshake_time;        /* from the first byte to the end */
+	usec handshake_time;        /* from tls_new to the end, without what it was held */
 	usec hold_time; unsigned held; /* how long, and how many handshakes of this setup may be held at a time */
-	usec resumption;            /* how long a session may be resumed; 0: never */
-	size_t mtu;                 /* datagrams: bytes of a DTLS record's payload below this; 0: 1280 */
+	usec resumption;            /* how long a session may be resumed (TLS 1.2, DTLS 1.2); 0: never */
+	size_t mtu;                 /* of the path of datagrams: theirs are 48 bytes (IPv6, UDP) smaller; 0: 1280 */
 	struct tls_source source;   /* listeners */
 };
 struct tls_setup;
@@ -101,22 +100,22 @@ struct tls_want {
 };
 
 struct tls;
-/* On a loop; everything below too. `woken(owner)` is called, in a turn of its own, when a held handshake can go on (then call
- * tls_input with
- * no bytes). Copies what it needs of *want (NULL for a listener's end). */
+/* On a loop; everything below too. `woken(owner)` is called, in a turn of its own, when a held handshake can go on or the handshake has
+ * taken too long: then call tls_input with no bytes. Copies what it needs of *want (NULL for a listener's end). */
 struct tls *tls_new(struct tls_setup *s, struct loop *l, const struct tls_want *want, void (*woken)(void *owner), void *owner);
 void tls_free(struct tls *t); /* says nothing to the peer */
 
 enum tls_state { TLS_HANDSHAKE, TLS_HELD, TLS_OPEN, TLS_CLOSED /* the peer ended it in order */, TLS_FAILED };
 /* Bytes from the network (a datagram at a time under DTLS; none: start a client's handshake, or go on); what is to be sent is
- * appended to out, an
- * alert that tells the peer why it failed, too. All input is taken. */
+ * appended to out, an alert that tells the peer why it failed, too. Under DTLS these are datagrams, see tls_datagram. All input is taken
+ * and deciphered, so the owner bounds what tls_read has not fetched yet by reading no more from the network. Of a handshake that opens
+ * may come application bytes at once. After TLS_CLOSED and TLS_FAILED there may still be bytes to read that came before. */
 enum tls_state tls_input(struct tls *t, const char *p, size_t n, struct buf *out);
 enum tls_state tls_state(const struct tls *t);
 /* Why it failed, for a log; "" when it did not. Never a secret. */
 const char *tls_why(const struct tls *t);
 
-/* Application bytes (of one datagram) that have arrived: how many were copied; 0: none now. After TLS_OPEN. */
+/* Application bytes (of one datagram; what does not fit is lost) that have arrived: how many were copied; 0: none now. After TLS_OPEN. */
 size_t tls_read(struct tls *t, char *room, size_t n);
 /* Append what carries these bytes to out. RC_LIMIT: more than a datagram can carry. RC_IO: the association has ended. */
 REEVE_MUST_CHECK enum reeve_rc tls_write(struct tls *t, const char *p, size_t n, struct buf *out);
@@ -136,7 +135,24 @@ int tls_timer(const struct tls *t);
 /* Retransmit the flight that was not answered; or give up. */
 enum tls_state tls_timeout(struct tls *t, struct buf *out);
 
-/* The key that a handshake is held for, from any thread, once: rc as of tls_source.psk. The handle is taken. The session may be gone. */
+/* --- datagrams --- */
+
+/* Each datagram in `out` has its length in front (2 bytes, network order): take the first off *rest. False: none is left. */
+bool tls_datagram(struct slice *rest, struct slice *one);
+
+/* Cookies (RFC 6347 4.2.1): nothing is kept for an address that has not shown that it receives there. A datagram from an address (its bytes
+ * and port, as the caller likes) that has no session:
+ * TLS_HELLO_IGNORE: no ClientHello. TLS_HELLO_ASK: one datagram to be sent there is in `out`. TLS_HELLO_GOOD: tls_new, tls_accept, then
+ * tls_input with this same datagram. Any thread. */
+enum tls_hello { TLS_HELLO_IGNORE, TLS_HELLO_ASK, TLS_HELLO_GOOD };
+struct tls_accept { unsigned record, read, written; }; /* numbers of the exchange that went before */
+enum tls_hello tls_hello(struct tls_setup *s, struct slice address, const char *p, size_t n, struct tls_accept *accept, struct buf *out);
+void tls_accept(struct tls *t, const struct tls_accept *accept);
+
+/* --- holding --- */
+
+/* The key that a handshake is held for, from any thread, once: rc as of tls_source.psk. The handle is taken. The session may be gone,
+ * its loop may not: before a loop ends, all tickets of it are ended. */
 void tls_hold_end(struct tls_hold *ticket, enum reeve_rc rc, struct key_ref *key, usec expires);
 
 #endif
