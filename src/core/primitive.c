@@ -2,6 +2,7 @@
 /* Primitives in short names (TS-0004 8.2.2, 8.2.3). A parameter that was not given is left out. */
 #include "core/primitive.h"
 
+#include "codec/model.h"
 #include "core/rights/claims.h"
 
 static void text(struct buf *b, const char *sn, struct slice v)
@@ -37,6 +38,8 @@ static void further(struct buf *b, const struct req *r, bool blocking)
 	if (r->has & HAS_DRT)
 		buf_printf(b, ",\"drt\":%d", r->drt);
 	claims_write(b, r);
+	if (r->has & HAS_SQI)
+		buf_lit(b, ",\"sqi\":true");
 	if (r->has & HAS_GRTM)
 		list(b, "grtm", r->grtm, r->n_grtm);
 	if (r->rt && !blocking) {
@@ -69,16 +72,34 @@ static void content(struct buf *b, const struct send *s)
 	}
 }
 
+/* ty of a Create: told, or as the root of the content says; 0: it has none. */
+static int64_t type_of(const struct send *s)
+{
+	struct slice root = slice_skip(s->pc, 1);
+	const struct model_res *m = NULL;
+
+	if (s->op != OP_CREATE || s->ty)
+		return s->ty;
+	root = slice_trim(root, S(" \t\r\n"));
+	if (root.n && root.p[0] == '"') {
+		root = slice_skip(root, 1);
+		m = model_by_root(slice_cut(&root, '"'));
+	}
+	return m ? m->ty : 0;
+}
+
 void primitive_write(struct buf *b, const struct send *s)
 {
+	int64_t ty = type_of(s);
+
 	buf_printf(b, "\"op\":%d,\"to\":", (int)s->op);
 	buf_json(b, s->to);
 	text(b, "fr", s->fr);
 	text(b, "rqi", s->rqi);
 	text(b, "rvi", s->rvi);
 	text(b, "vsi", s->vsi);
-	if (s->ty)
-		buf_printf(b, ",\"ty\":%lld", (long long)s->ty);
+	if (ty)
+		buf_printf(b, ",\"ty\":%lld", (long long)ty);
 	if (s->ec)
 		buf_printf(b, ",\"ec\":%d", s->ec);
 	if (s->with)
