@@ -4,6 +4,7 @@
  * From is a claim. Inside a security association it is held against what was proven about the peer; outside, an AE is believed when it is
  * registered here, and a CSE never, unless the operator opened the listener. What is believed is not yet authenticated: rules with
  * accessControlAuthenticationFlag want From to be the peer's own, proven identity. */
+#include "core/association/credential.h"
 #include "core/cse/way.h"
 #include "core/work.h"
 
@@ -65,19 +66,45 @@ static struct slice cse_of(const struct req_work *w)
 	return id;
 }
 
-/* From an AE, From is one of the identities that were proven. Authenticated is who is registered as well (TS-0003 7.1.2). */
+/* Is it an AE that registered here under the credential of this association (SEC-036)? */
+static bool registered_under(struct exec *x, struct req *r, struct slice ae)
+{
+	struct slice credential;
+
+	return r->peer.credential.n && credential_of(x->tx, &r->arena, ae, &credential) == RC_OK &&
+	       slice_eq(credential, r->peer.credential);
+}
+
+/* Nothing says yet who this is. A credential that can be one AE's only, and is, does not become another one (SEC-051). */
+static bool may_become(struct exec *x, struct req *r)
+{
+	struct slice *aes;
+	size_t n;
+
+	if (!r->peer.credential.n || r->peer.n_ae_ids)
+		return false;
+	return credential_of_many(credential_type_of(r->peer.credential)) ||
+	       (credential_bound(x->tx, &r->arena, r->peer.credential, 1, &aes, &n) == RC_OK && !n);
+}
+
+/* From an AE, From is one of the identities that were proven, or one that came with this credential. Authenticated is who is registered as
+ * well (TS-0003 7.1.2). Whom nothing names yet may register: the rules decide as whom (core/registration/admission.h). */
 static enum reeve_rc check_association_ae(struct exec *x, struct req *r)
 {
 	struct req_work *w = r->work;
 	struct res ae;
+	bool proven = false;
 
 	if (w->who_form != ID_STEM)
 		return req_refuse(r, 4000, "From of an AE is its AE-ID-Stem, without a CSE-ID");
-	for (size_t i = 0; i < r->peer.n_ae_ids; i++)
-		if (slice_eq(r->peer.ae_ids[i], w->who)) {
-			w->facts.authenticated = tree_stem(x->tx, r->fr, &ae) == RC_OK && ae.h.et > x->now;
-			return RC_OK;
-		}
+	for (size_t i = 0; i < r->peer.n_ae_ids && !proven; i++)
+		proven = slice_eq(r->peer.ae_ids[i], w->who);
+	if (proven || registered_under(x, r, w->who)) {
+		w->facts.authenticated = tree_stem(x->tx, r->fr, &ae) == RC_OK && ae.h.et > x->now;
+		return RC_OK;
+	}
+	if (r->op == OP_CREATE && r->ty == TYPE_AE && may_become(x, r))
+		return RC_OK;
 	return req_refuse(r, 4106, "From is not among the AE-IDs of this security association");
 }
 
@@ -155,6 +182,8 @@ enum reeve_rc check_originator(struct exec *x, struct req *r)
 	}
 	if (!r->fr.n && !registering)
 		return req_refuse(r, 4000, "From is missing");
+	if (registering && r->peer.association && r->peer.cse_id.n) /* SEC-052 */
+		return req_refuse(r, 4106, "the credential of this security association is a CSE's: it does not register an AE");
 	if (registering && !(r->peer.association && ident_stem(r->fr)))
 		return fill_facts(x, r); /* the type's hook looks at From */
 	if (ident_parse(&r->arena, &x->core->home, r->fr, &w->who_kind, &w->who_form, &w->who) != RC_OK)

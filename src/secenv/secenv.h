@@ -29,7 +29,7 @@ enum key_kind { KEY_OCT, KEY_EC, KEY_RSA };
 enum key_curve { CURVE_NONE, CURVE_P256, CURVE_P384, CURVE_P521 };
 
 enum {
-	KEY_KID_MAX = 128,      /* bytes of a key identifier: printable ASCII without blank, '"' and '\' */
+	KEY_KID_MAX = 160,      /* bytes of a key identifier: printable ASCII without blank, '"' and '\' */
 	KEY_LABEL_MAX = 128,    /* bytes of a label: UTF-8 without control characters */
 	KEY_OCT_MIN = 16, KEY_OCT_MAX = 512,
 	KEY_LENT_MAX = 64,      /* bytes of a TLS-PSK key (RFC 4279 5.3) */

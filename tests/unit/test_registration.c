@@ -101,7 +101,7 @@ static void rule(struct cse *t, const char *name, const char *attrs)
 
 #define PEER(id) { .association = true, .credential = { id, sizeof(id) - 1 } }
 static const struct peer nobody = { .association = false }, unknown = { .association = true };
-static const struct peer key1 = PEER("10-key1"), key2 = PEER("10-key2"), other = PEER("11-key1");
+static const struct peer key1 = PEER("10-key1"), key2 = PEER("10-key2"), key3 = PEER("10-key3"), other = PEER("11-key1");
 
 static void credentials(void **state)
 {
@@ -121,7 +121,10 @@ static void credentials(void **state)
 	must(try_as(t, &key2, "C", "Nb"), 2001);
 	must(try_as(t, &key1, "C", "Nb"), 4126);
 	/* any credential is some credential */
-	must(try_as(t, &key1, "C", "Nc"), 2001);
+	must(try_as(t, &key3, "C", "Nc"), 2001);
+	/* SEC-051: a key that is one AE's does not become another's, whatever the rules allow */
+	must(try_as(t, &key3, "C", "Nc"), 4117);
+	must(try_as(t, &key3, "Cother", "Nc"), 4106);
 	must(try_as(t, &unknown, "C", "Nc"), 2001);
 	must(try_as(t, &nobody, "C", "Nc"), 4126);
 	/* without applicableCredIDs: without a security association */

@@ -4,6 +4,7 @@
 #include "core/registration/admission.h"
 
 #include "base/rand.h"
+#include "core/association/credential.h"
 #include "core/pattern.h"
 #include "core/registration/profile.h"
 #include "core/work.h"
@@ -132,19 +133,20 @@ static bool rules_admit(const struct profile *p, const struct applicant *who, st
 	return false;
 }
 
-static enum reeve_rc check_stem(struct exec *x, struct req *r, const struct profile *p, const struct applicant *who)
+static enum reeve_rc check_stem(struct exec *x, struct req *r, const struct profile *p, const struct applicant *who,
+				struct slice stem)
 {
 	const struct config *cfg = x->core->cfg;
 	struct res other;
 
-	if (!ident_stem(r->fr) || r->fr.n > cfg->limits.name)
+	if (!ident_stem(stem) || stem.n > cfg->limits.name)
 		return req_refuse(r, 4000, "From is no AE-ID-Stem");
-	if (p && !rules_admit(p, who, r->fr))
+	if (p && !rules_admit(p, who, stem))
 		return req_refuse(r, 4126, "no rule of the service subscription allows this App-ID this AE-ID-Stem, coming this way");
-	if (!pattern_admits(&cfg->allow_ae, &cfg->deny_ae, r->fr))
+	if (!pattern_admits(&cfg->allow_ae, &cfg->deny_ae, stem))
 		return req_refuse(r, 4126, "this AE-ID may not register here (access.allow-ae, access.deny-ae)");
-	if (tree_stem(x->tx, r->fr, &other) == RC_OK)
-		return req_refuse(r, 4117, "an AE with the AE-ID-Stem %.*s is registered already", SF(r->fr));
+	if (tree_stem(x->tx, stem, &other) == RC_OK)
+		return req_refuse(r, 4117, "an AE with the AE-ID-Stem %.*s is registered already", SF(stem));
 	return RC_OK;
 }
 
@@ -170,6 +172,64 @@ static enum reeve_rc check_certificate(struct req *r, struct slice app)
 	return r->fr.n > 1 ? RC_OK : req_refuse(r, 4126, "From has to be the AE-ID-Stem that the certificate carries");
 }
 
+/* --- what came with the security association --- */
+
+/* A credential that is in no table and under no anchor that names its holder counts only where a rule names it (SEC-053). */
+static enum reeve_rc check_known(struct exec *x, struct req *r, bool open)
+{
+	const enum credential_type type = credential_type_of(r->peer.credential);
+	struct credential row;
+	enum reeve_rc rc;
+
+	if (!open || r->peer.n_ae_ids || type == CREDENTIAL_AE)
+		return RC_OK;
+	if ((rc = credential_get(x->tx, &r->arena, r->peer.credential, &row)) != RC_NOTFOUND)
+		return rc;
+	return req_refuse(r, 4126, "the credential of this security association is not known here, and no rule of a service subscription "
+			  "names it");
+}
+
+/* From "C", "S" or none, from somebody whose AE-ID is known: that is what he gets, unless he has it already. */
+static enum reeve_rc take_proven(struct exec *x, struct req *r, struct slice *stem)
+{
+	struct res other;
+
+	for (size_t i = 0; i < r->peer.n_ae_ids; i++) {
+		struct slice s = r->peer.ae_ids[i];
+		enum ident_kind kind;
+		enum ident_form form;
+		struct slice canon;
+
+		while (slice_find(s, '/') >= 0)
+			s = slice_skip(s, (size_t)slice_find(s, '/') + 1);
+		if (!ident_stem(s) || (r->fr.n && s.p[0] != r->fr.p[0]))
+			continue;
+		if (ident_parse(&r->arena, &x->core->home, s, &kind, &form, &canon) != RC_OK)
+			return RC_NOMEM;
+		if (!slice_eq(canon, r->peer.ae_ids[i])) /* an AE of another CSE */
+			continue;
+		if (tree_stem(x->tx, s, &other) != RC_OK) {
+			*stem = s;
+			return RC_OK;
+		}
+	}
+	return req_refuse(r, 4117, "no AE-ID of this security association is left to register by");
+}
+
+/* SEC-051: a symmetric or raw key stands for one AE at most. (Who names another AE-ID-Stem was refused before, as an impostor.) */
+static enum reeve_rc check_single(struct exec *x, struct req *r)
+{
+	struct slice *aes;
+	size_t n;
+	enum reeve_rc rc;
+
+	if (!r->peer.credential.n || r->peer.n_ae_ids || credential_of_many(credential_type_of(r->peer.credential)))
+		return RC_OK;
+	if ((rc = credential_bound(x->tx, &r->arena, r->peer.credential, 1, &aes, &n)) != RC_OK)
+		return rc;
+	return n ? req_refuse(r, 4117, "this credential stands for %.*s, which is registered", SF(aes[0])) : RC_OK;
+}
+
 enum reeve_rc admission_stem(struct exec *x, struct req *r, struct slice app, struct slice *stem)
 {
 	const struct config *cfg = x->core->cfg;
@@ -182,8 +242,15 @@ enum reeve_rc admission_stem(struct exec *x, struct req *r, struct slice app, st
 		return rc;
 	if (!pattern_admits(&cfg->allow_app, &cfg->deny_app, app))
 		return req_refuse(r, 4126, "this App-ID may not register here (access.allow-app, access.deny-app)");
-	if (r->fr.n <= 1)
-		return assign(x, r, open ? NULL : &p, &who, stem);
+	if (r->peer.association && r->peer.credential.n && (rc = check_known(x, r, open)) != RC_OK)
+		return rc;
 	*stem = r->fr;
-	return check_stem(x, r, open ? NULL : &p, &who);
+	if (r->fr.n <= 1 && r->peer.association && r->peer.n_ae_ids) {
+		if ((rc = take_proven(x, r, stem)) != RC_OK)
+			return rc;
+	} else if (r->fr.n <= 1) {
+		rc = assign(x, r, open ? NULL : &p, &who, stem);
+		return rc == RC_OK && r->peer.association ? check_single(x, r) : rc;
+	}
+	return check_stem(x, r, open ? NULL : &p, &who, *stem);
 }

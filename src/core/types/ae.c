@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <AE>: registration (TS-0001 10.2.2.2, TS-0004 7.4.5). Who may, and by which AE-ID-Stem, is a matter of the service
  * subscription and of the operator's lists (core/registration/admission.h), not of policies. */
+#include "core/association/credential.h"
 #include "core/registration/admission.h"
 #include "core/audited.h"
 #include "core/notify/notify.h"
@@ -43,11 +44,12 @@ static enum reeve_rc created(struct exec *x, struct req *r, const struct res *pa
 {
 	const struct slice api = res_member(nw, S("api")); /* with its quotes */
 
-	(void)r, (void)parent;
+	(void)parent;
 	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "create", .who = nw->creator, .target = res_ri(nw),
 					 .detail = slice_of(api.p + 1, api.n - 2) });
 	writer_policies_changed(x);
-	return RC_OK;
+	/* from now on, who comes with this credential is this AE */
+	return r->peer.association && r->peer.credential.n ? credential_bind(x->tx, r->peer.credential, nw->creator) : RC_OK;
 }
 
 /* A new point of access: what waits for this AE is tried again now (TS-0001 10.2.2.4). */
@@ -65,7 +67,7 @@ static enum reeve_rc removing(struct exec *x, const struct res *res)
 	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "delete", .target = res_ri(res) });
 	writer_policies_changed(x);
 	tokens_forget(x, res->creator); /* */
-	return RC_OK;
+	return credential_unbind(x->tx, res->creator);
 }
 
 const struct type_hooks type_ae = { .ty = 2, .admit = admit, .check = check, .created = created, .updated = updated, .removing = removing };
