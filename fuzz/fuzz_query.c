@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "binding/http/map.h"
+#include "binding/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -56,7 +57,7 @@ static void check_claims(const struct req *r)
 
 	buf_init(&b, 1 << 22);
 	buf_lit(&b, "/cse");
-	http_map_query(&b, r, false, '?');
+	query_write(&b, r, false, '?');
 	http_map_target(again, buf_view(&b));
 	require(again->bad.p == NULL);
 	same_texts(r->rids, r->n_rids, again->rids, again->n_rids);

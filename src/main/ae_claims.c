@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
-#include "binding/http/map.h"
+#include "binding/claims.h"
 #include "main/ae.h"
 
 enum { TOKEN_MOST = 65536 };
@@ -128,7 +128,7 @@ bool ae_rights_told(const struct ae *ae, const struct client_answer *a)
 	if (a->sign)
 		fputs("reeve: a signature is asked for: --signature\n", stderr);
 	if (a->rsc >= 4000)
-		tqf = http_map_tqf_read(buf_view(&a->body));
+		tqf = claim_tqf_read(buf_view(&a->body));
 	if (!tqf.n)
 		return false;
 	arena_init(&mem, NULL, 0, 1 << 20);

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "binding/claims.h"
+#include "binding/query.h"
 #include "codec/model.h"
 #include "http_util.h"
 
@@ -637,13 +639,13 @@ static void claims_round_trip(void **state)
 	buf_init(&line, 4096);
 	buf_init(&b, 4096);
 	buf_lit(&line, "GET /cse");
-	http_map_query(&line, r, false, '?');
+	query_write(&line, r, false, '?');
 	buf_lit(&line, "&rcn=1");
 	buf_char(&line, '\0');
 	buf_lit(&b, "Authorization: ");
-	http_map_joined(&b, r->tkns, r->n_tkns);
+	claim_join(&b, r->tkns, r->n_tkns);
 	buf_lit(&b, "\r\nX-M2M-AS: ");
-	http_map_joined(&b, r->aus, r->n_aus);
+	claim_join(&b, r->aus, r->n_aus);
 	buf_lit(&b, "\r\n");
 	buf_char(&b, '\0');
 	back = read_whole(message(&text, line.p, b.p, NULL));
@@ -655,7 +657,7 @@ static void claims_round_trip(void **state)
 
 	r->has = 0; /* nothing claimed, nothing sent */
 	buf_clear(&line);
-	http_map_query(&line, r, false, '?');
+	query_write(&line, r, false, '?');
 	assert_int_equal(line.n, 0);
 
 	/* conditions on attributes keep whose they are: CORE-278 */
@@ -663,7 +665,7 @@ static void claims_round_trip(void **state)
 	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("api"), S("N1")), RC_OK);
 	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("c.con"), S("x")), RC_OK);
 	assert_int_equal(filter_attr_add(&r->fc, &r->arena, S("p.rids"), S("a+b")), RC_OK);
-	http_map_query(&line, r, false, '?');
+	query_write(&line, r, false, '?');
 	assert_true(slice_eq(buf_view(&line), S("?api=N1&c.con=x&p.rids=a%2Bb")));
 	buf_free(&text);
 	buf_free(&line);
@@ -703,16 +705,16 @@ static void answers_about_rights(void **state)
 	assert_not(t, "dbg");
 
 	/* and back */
-	assert_true(slice_eq(http_map_ati_read(&r->arena, S("L1:t-1@das.example + L2:t-2@das.example")),
+	assert_true(slice_eq(claim_ati_read(&r->arena, S("L1:t-1@das.example + L2:t-2@das.example")),
 			     S("{\"ltia\":[{\"lti\":\"L1\",\"tkid\":\"t-1@das.example\"},{\"lti\":\"L2\",\"tkid\":\"t-2@das.example\"}]}")));
-	assert_true(slice_eq(http_map_ati_read(&r->arena, S("L\":a@b")), S("{\"ltia\":[{\"lti\":\"L\\\"\",\"tkid\":\"a@b\"}]}")));
-	assert_null(http_map_ati_read(&r->arena, S("nothing")).p);
-	assert_null(http_map_ati_read(&r->arena, S("")).p);
-	assert_true(slice_eq(http_map_tqf_read(S("{\"m2m:tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
-	assert_true(slice_eq(http_map_tqf_read(S("{\"tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
-	assert_true(slice_eq(http_map_tqf_read(S("{\"dasi\":[1]}")), S("{\"dasi\":[1]}")));
-	assert_null(http_map_tqf_read(S("{\"m2m:dbg\":\"no\"}")).p);
-	assert_null(http_map_tqf_read(S("[")).p);
+	assert_true(slice_eq(claim_ati_read(&r->arena, S("L\":a@b")), S("{\"ltia\":[{\"lti\":\"L\\\"\",\"tkid\":\"a@b\"}]}")));
+	assert_null(claim_ati_read(&r->arena, S("nothing")).p);
+	assert_null(claim_ati_read(&r->arena, S("")).p);
+	assert_true(slice_eq(claim_tqf_read(S("{\"m2m:tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
+	assert_true(slice_eq(claim_tqf_read(S("{\"tqf\":{\"dasi\":[1]}}")), S("{\"dasi\":[1]}")));
+	assert_true(slice_eq(claim_tqf_read(S("{\"dasi\":[1]}")), S("{\"dasi\":[1]}")));
+	assert_null(claim_tqf_read(S("{\"m2m:dbg\":\"no\"}")).p);
+	assert_null(claim_tqf_read(S("[")).p);
 	buf_free(&out);
 	reading_free(m);
 }

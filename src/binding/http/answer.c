@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Response messages (TS-0009 6.3, 6.4). On the way of every answer, so: one reservation, then plain copying. */
+#include "binding/claims.h"
+#include "binding/content.h"
 #include "binding/http/map.h"
 
-#include "codec/cbor.h"
 #include "codec/model.h"
 
 /* Lines that begin the answers there are most of. */
@@ -59,53 +60,6 @@ static char *put_line(char *p, const char *name, size_t n, struct slice v)
 }
 #define LINE(p, name, v) put_line((p), (name), sizeof(name) - 1, (v))
 
-static bool to_cbor(struct buf *out, struct slice text)
-{
-	static const struct json_limits any = { .depth = 64, .tokens = UINT32_MAX };
-	char mem[8192];
-	struct slice why;
-	struct arena a;
-	struct json j;
-	bool ok;
-
-	arena_init(&a, mem, sizeof(mem), SIZE_MAX / 4);
-	ok = json_parse(&a, text, &any, &j, &why) == RC_OK && json_to_cbor(&j, 0, out) == RC_OK;
-	arena_reset(&a);
-	return ok;
-}
-
-/* The content as it goes out; tmp holds it when it is not r->out itself. */
-static struct slice content(const struct req *r, struct buf *tmp, bool *cbor)
-{
-	struct slice text = buf_view(&r->out);
-
-	*cbor = false;
-	if (r->tqf.n && r->rsc >= 4000) { /* alone, and never as CBOR (TS-0009 6.5) */
-		buf_lit(tmp, "{\"tqf\":");
-		buf_slice(tmp, r->tqf);
-		buf_char(tmp, '}');
-		return buf_view(tmp);
-	}
-	if (!text.n && r->dbg.p && (r->rsc >= 4000 || r->rsc <= 0)) {
-		buf_lit(tmp, "{\"m2m:dbg\":");
-		buf_json(tmp, r->dbg);
-		buf_char(tmp, '}');
-		text = buf_view(tmp);
-	}
-	if (text.n && r->want == SERIAL_CBOR) {
-		struct buf out;
-		buf_init(&out, text.n * 2 + 64);
-		if (to_cbor(&out, text)) {
-			buf_free(tmp);
-			*tmp = out;
-			*cbor = true;
-			return buf_view(tmp);
-		}
-		buf_free(&out); /* as JSON rather than not at all */
-	}
-	return text;
-}
-
 static struct slice media(const struct req *r, bool cbor)
 {
 	if (r->want_vendor && !(r->tqf.n && r->rsc >= 4000))
@@ -137,11 +91,11 @@ void http_map_response(struct buf *b, const struct req *r, bool keep_alive)
 	buf_init(&tmp, 1 << 20);
 	buf_init(&where, 65536);
 	buf_init(&ati, 65536);
-	body = content(r, &tmp, &cbor);
+	body = content_write(r, &tmp, &cbor);
 	if (r->rsc == 2001 && r->location.n)
 		http_map_path(&where, r->location);
 	if (r->ati.n)
-		http_map_ati(&ati, r->ati);
+		claim_ati(&ati, r->ati);
 	room = 512 + r->rqi.n + r->rvi.n + r->rset.n + where.n + ati.n + body.n + (r->passed ? passed_room(r->passed) : 0);
 	p = buf_room(b, room);
 	if (p) {

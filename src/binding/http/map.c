@@ -4,9 +4,8 @@
  * A parameter that has one value and comes twice is refused, whatever the values: two readers would see two requests. */
 #include "binding/http/map.h"
 
-#include "binding/http/map_int.h"
-#include "codec/cbor.h"
-#include "codec/json_text.h"
+#include "binding/claims.h"
+#include "binding/content.h"
 #include "codec/text.h"
 
 /* --- media types --- */
@@ -43,7 +42,7 @@ static struct slice unquote(struct slice s)
 /* "application/vnd.onem2m-res+json; ty=3" */
 static void content_type(struct req *r, struct slice name, struct slice v)
 {
-	struct slice rest = v, type = map_trim(slice_cut(&rest, ';'));
+	struct slice rest = v, type = query_trim(slice_cut(&rest, ';'));
 	bool ty = false;
 
 	if (r->pc_serial != SERIAL_NONE || r->pc_bad_serial)
@@ -51,7 +50,7 @@ static void content_type(struct req *r, struct slice name, struct slice v)
 	r->pc_serial = http_map_serial(type);
 	r->pc_bad_serial = r->pc_serial == SERIAL_NONE || r->pc_serial == SERIAL_XML;
 	while (rest.p) {
-		struct slice value = slice_cut(&rest, ';'), key = map_trim(slice_cut(&value, '='));
+		struct slice value = slice_cut(&rest, ';'), key = query_trim(slice_cut(&value, '='));
 		uint64_t n;
 		if (!slice_ieq(key, S("ty")))
 			continue;
@@ -59,7 +58,7 @@ static void content_type(struct req *r, struct slice name, struct slice v)
 			map_bad(r, "ty stands twice", v);
 		ty = true;
 		r->has |= HAS_TY;
-		r->ty = value.p && slice_u64(unquote(map_trim(value)), &n) && n <= INT32_MAX ? (int64_t)n : -1;
+		r->ty = value.p && slice_u64(unquote(query_trim(value)), &n) && n <= INT32_MAX ? (int64_t)n : -1;
 	}
 }
 
@@ -67,12 +66,12 @@ static void content_type(struct req *r, struct slice name, struct slice v)
 static unsigned weight(struct slice params)
 {
 	while (params.p) {
-		struct slice value = slice_cut(&params, ';'), name = map_trim(slice_cut(&value, '='));
+		struct slice value = slice_cut(&params, ';'), name = query_trim(slice_cut(&value, '='));
 		unsigned q = 0, scale = 1000;
 
 		if (!slice_ieq(name, S("q")))
 			continue;
-		value = map_trim(value);
+		value = query_trim(value);
 		for (size_t i = 0; i < value.n && scale; i++) {
 			if (value.p[i] == '.')
 				continue;
@@ -98,7 +97,7 @@ static void accept_types(struct req *r, struct slice v)
 	r->want = SERIAL_NONE;
 	r->wanted = true;
 	while (v.p) {
-		struct slice item = slice_cut(&v, ','), type = map_trim(slice_cut(&item, ';'));
+		struct slice item = slice_cut(&v, ','), type = query_trim(slice_cut(&item, ';'));
 		enum serial s = http_map_serial(type);
 		bool any = slice_eq(type, S("*/*")) || slice_ieq(type, S("application/*"));
 		unsigned q = weight(item);
@@ -151,20 +150,6 @@ static enum header header_of(struct slice name)
 	return H_NONE;
 }
 
-/* Printable UTF-8: values end up in resources, notifications and answers. */
-static bool printable(struct slice v)
-{
-	unsigned char high = 0;
-
-	for (size_t i = 0; i < v.n; i++) {
-		unsigned char c = (unsigned char)v.p[i];
-		if (c < 0x20 || c == 0x7f)
-			return false;
-		high |= c;
-	}
-	return high < 0x80 || slice_utf8(v);
-}
-
 static void out_of_memory(struct req *r)
 {
 	if (!r->bad.p)
@@ -190,7 +175,7 @@ static void list(struct req *r, struct slice name, struct slice v)
 		return;
 	}
 	while (v.p) {
-		struct slice part = map_trim(slice_cut(&v, '&'));
+		struct slice part = query_trim(slice_cut(&v, '&'));
 		if (part.n)
 			out[r->n_rtu++] = part;
 	}
@@ -243,11 +228,11 @@ static void timestamp(struct req *r, struct slice name, struct slice v)
 void http_map_header(struct req *r, struct slice name, struct slice value)
 {
 	enum header h = header_of(name);
-	struct slice v = map_trim(value);
+	struct slice v = query_trim(value);
 
 	if (h == H_NONE)
 		return;
-	if (!printable(v)) {
+	if (!query_printable(v)) {
 		map_bad(r, "header value is not printable UTF-8", name);
 		return;
 	}
@@ -266,40 +251,18 @@ void http_map_header(struct req *r, struct slice name, struct slice value)
 	case H_OET: filled(r, &r->oet, name, v); break;
 	case H_RTU: list(r, name, v); break;
 	case H_EC: event_category(r, name, v); break;
-	case H_AS: map_signatures(r, name, v); break;
+	case H_AS: claim_signatures(r, name, v); break;
 	case H_ACCEPT:
 		if (v.n)
 			accept_types(r, v);
 		break;
 	case H_CONTENT_TYPE: content_type(r, name, v); break;
-	case H_AUTHORIZATION: map_authorization(r, name, v); break;
+	case H_AUTHORIZATION: claim_authorization(r, name, v); break;
 	case H_NONE: break;
 	}
 }
 
-/* --- body --- */
-
-static void body_in(struct req *r, struct slice body, const struct json_limits *limits)
-{
-	struct slice why = { NULL, 0 };
-	struct buf b;
-	enum reeve_rc rc;
-
-	if (r->pc_serial == SERIAL_NONE)
-		r->pc_bad_serial = true;
-	if (r->pc_serial != SERIAL_CBOR) {
-		r->pc = body;
-		return;
-	}
-	buf_init(&b, r->arena.ceiling < SIZE_MAX / 2 ? r->arena.ceiling + sizeof(r->first) : SIZE_MAX / 2);
-	rc = cbor_to_json(body, limits, &b, &r->arena, &why);
-	r->over_json = rc == RC_LIMIT;
-	if (rc == RC_OK && !b.failed)
-		r->pc = arena_dup(&r->arena, buf_view(&b));
-	buf_free(&b);
-	if (!r->pc.p)
-		map_bad(r, "the content is no CBOR that can be read", why.p ? why : S("too large"));
-}
+/* --- the end --- */
 
 void http_map_finish(struct req *r, struct slice method, struct slice body, const struct json_limits *limits)
 {
@@ -318,7 +281,7 @@ void http_map_finish(struct req *r, struct slice method, struct slice body, cons
 	if (r->op != OP_CREATE)
 		r->has &= ~(uint32_t)HAS_TY; /* a parameter of the media type, without meaning elsewhere */
 	if (body.n && (r->op == OP_CREATE || r->op == OP_UPDATE || r->op == OP_NOTIFY))
-		body_in(r, body, limits);
+		content_read(r, body, limits);
 	else
 		r->pc_bad_serial = false; /* content makes no difference there */
 	if (!r->wanted || r->want == SERIAL_XML)

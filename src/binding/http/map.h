@@ -24,18 +24,8 @@ struct slice http_map_address(struct arena *a, struct slice path);
 
 /* --- requests that are sent (outgoing.c) --- */
 
-/* The parameters of r that stand in the query, "rcn=4&ty=3"; `first` ('?' or '&') before the first of them. blocking: without rt. */
-void http_map_query(struct buf *b, const struct req *r, bool blocking, char first);
 /* One header of an answer ("name", "value") into *rsp. What is kept is copied to a; what cannot be read is left out. */
 void http_map_answer(struct rsp *rsp, struct arena *a, struct slice name, struct slice value);
-
-/* Tokens for Authorization, signatures for X-M2M-AS. */
-void http_map_joined(struct buf *b, const struct slice *v, size_t n);
-/* Assigned Token Identifiers ({"ltia":[...]}) as the value of X-M2M-ATI, and back from it (empty: none). */
-void http_map_ati(struct buf *b, struct slice ati);
-struct slice http_map_ati_read(struct arena *a, struct slice value);
-/* Token Request Information ({"dasi":[...]}) in the body of a refusal; a part of it; empty: none. */
-struct slice http_map_tqf_read(struct slice body);
 
 /* Serialization of a media type (without parameters); SERIAL_NONE when it is none of oneM2M's. */
 enum serial http_map_serial(struct slice type);

@@ -2,10 +2,11 @@
 /* Sending side of the HTTP binding: a primitive as an HTTP request, its answer as rsc and content (TS-0009). Hub only. */
 #include <stdlib.h>
 
+#include "binding/claims.h"
+#include "binding/content.h"
 #include "binding/http/http.h"
 #include "binding/http/map.h"
-#include "codec/cbor.h"
-#include "codec/model.h"
+#include "binding/query.h"
 
 struct sender {
 	struct core *core;
@@ -29,30 +30,13 @@ static int rsc_of(int status)
 	return status >= 500 ? 5000 : status == 404 ? 4004 : status == 403 ? 4103 : 4000;
 }
 
-/* The answer's content as JSON text; p == NULL when there is none that can be read. */
-static struct slice content_of(struct arena *a, struct buf *b, struct slice type, struct slice body)
-{
-	struct slice why, text = body;
-	enum serial serial;
-	struct json j;
-
-	serial = http_map_serial(slice_cut(&type, ';'));
-	if (serial == SERIAL_CBOR) {
-		if (cbor_to_json(body, &json_default_limits, b, a, &why) != RC_OK)
-			return (struct slice){ NULL, 0 };
-		text = buf_view(b);
-	}
-	if (!text.n || text.p[0] != '{' || json_parse(a, text, &json_default_limits, &j, &why) != RC_OK)
-		return (struct slice){ NULL, 0 };
-	return text;
-}
-
 static void sent(struct http_call *call, const struct http_answer *answer)
 {
 	struct sending *g = call->owner;
 	struct send *s = g->send;
 	struct slice rest = answer->headers;
 	struct rsp rsp = { .rsc = answer->status <= 1 ? answer->status : answer->rsc ? answer->rsc : rsc_of(answer->status) };
+	struct slice type = answer->type;
 	struct arena a;
 	struct buf json;
 
@@ -62,8 +46,8 @@ static void sent(struct http_call *call, const struct http_answer *answer)
 		struct slice v = slice_cut(&rest, '\n'), name = slice_cut(&v, ':');
 		http_map_answer(&rsp, &a, name, v);
 	}
-	rsp.pc = content_of(&a, &json, answer->type, answer->body);
-	if (rsp.rsc >= 4000 && rsp.pc.n && (rsp.tqf = http_map_tqf_read(rsp.pc)).n)
+	rsp.pc = content_received(&a, &json, http_map_serial(slice_cut(&type, ';')), answer->body);
+	if (rsp.rsc >= 4000 && rsp.pc.n && (rsp.tqf = claim_tqf_read(rsp.pc)).n)
 		rsp.pc = (struct slice){ NULL, 0 };
 	s->done(s, &rsp);
 	buf_free(&json);
@@ -78,35 +62,18 @@ static void sent(struct http_call *call, const struct http_answer *answer)
 	free(g);
 }
 
-/* Body and its media type; a Create names the type of what it creates there, told or as the content says. */
+/* Body and its media type. */
 static void body_of(struct sending *g, const struct send *s)
 {
-	static const struct json_limits any = { .depth = 64, .tokens = UINT32_MAX };
-	const struct model_res *m = NULL;
-	bool parsed, cbor = false;
-	struct slice why;
-	struct arena a;
-	struct json j;
-	int64_t ty = s->ty;
+	int64_t ty;
+	bool cbor;
 
-	arena_init(&a, NULL, 0, SIZE_MAX / 4);
 	buf_init(&g->body, 2 * s->pc.n + 4096);
 	buf_init(&g->type, 128);
-	parsed = (s->serial == SERIAL_CBOR || (s->op == OP_CREATE && !ty)) && json_parse(&a, s->pc, &any, &j, &why) == RC_OK;
-	if (parsed && s->op == OP_CREATE && !ty && json_kind(&j, 0) == J_OBJECT && j.n > 1)
-		m = model_by_root(json_inner(&j, 1));
-	if (parsed && s->serial == SERIAL_CBOR)
-		cbor = json_to_cbor(&j, 0, &g->body) == RC_OK;
-	if (!cbor) {
-		buf_clear(&g->body);
-		buf_slice(&g->body, s->pc);
-	}
+	cbor = content_send(&g->body, s, &ty);
 	buf_slice(&g->type, cbor ? S("application/cbor") : S("application/json"));
-	if (m)
-		ty = m->ty;
-	if (ty > 0 && s->op == OP_CREATE)
+	if (ty > 0)
 		buf_printf(&g->type, ";ty=%lld", (long long)ty);
-	arena_reset(&a);
 }
 
 /* The point of access, To behind it, and parameters. */
@@ -121,7 +88,7 @@ static void url_of(struct sending *g, const struct send *s)
 	if (s->to.n)
 		http_map_path(&g->url, s->to);
 	if (s->with)
-		http_map_query(&g->url, s->with, s->blocking, slice_find(buf_view(&g->url), '?') >= 0 ? '&' : '?');
+		query_write(&g->url, s->with, s->blocking, slice_find(buf_view(&g->url), '?') >= 0 ? '&' : '?');
 }
 
 static void header(struct sending *g, const char *name, struct slice v)
@@ -165,9 +132,9 @@ static void headers_of(struct sending *g, const struct send *s)
 	if (r->has & HAS_RTU && !s->blocking)
 		header(g, "X-M2M-RTU", g->rtu.n ? buf_view(&g->rtu) : S(""));
 	if (r->has & HAS_TOKENS)
-		http_map_joined(&g->tokens, r->tkns, r->n_tkns);
+		claim_join(&g->tokens, r->tkns, r->n_tkns);
 	if (r->has & HAS_AUS)
-		http_map_joined(&g->signatures, r->aus, r->n_aus);
+		claim_join(&g->signatures, r->aus, r->n_aus);
 	header(g, "Authorization", buf_view(&g->tokens));
 	header(g, "X-M2M-AS", buf_view(&g->signatures));
 }

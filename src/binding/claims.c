@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims of a request and what a response tells about rights, between HTTP and primitives (TS-0009 6.2.2.2, 6.4.18, 6.4.19, 6.4.24, 6.4.25,
- * 6.5), in both directions. Pure. What is read here are secrets partly: no value gets into a debug text. */
-#include "binding/http/map.h"
-#include "binding/http/map_int.h"
+/* Claims of a request and what a response tells about rights, between the text of HTTP headers or CoAP options and primitives (TS-0009
+ * 6.2.2.2, 6.4.18, 6.4.19, 6.4.24, 6.4.25, 6.5; TS-0008 6.2.2.4), in both directions. Pure. What is read here are secrets partly: no
+ * value gets into a debug text. */
+#include "binding/claims.h"
 #include "codec/json_text.h"
 
 /* Values joined by '+', blanks around it ignored. */
@@ -22,7 +22,7 @@ static void joined(struct req *r, uint32_t has, const struct slice **out, size_t
 	rest = arena_dup(&r->arena, v);
 	*out = list;
 	while (list && rest.p) {
-		struct slice part = map_trim(slice_cut(&rest, '+'));
+		struct slice part = query_trim(slice_cut(&rest, '+'));
 		if (!part.n) {
 			map_bad(r, "an empty value between '+'", name);
 			break;
@@ -37,32 +37,34 @@ static void joined(struct req *r, uint32_t has, const struct slice **out, size_t
  * scheme of HTTP (Basic, Digest, Bearer), which is none of ours (TS-0009 7.1). */
 static bool is_tokens(struct slice v)
 {
-	struct slice rest = v, part = map_trim(slice_cut(&rest, '+'));
+	struct slice rest = v, part = query_trim(slice_cut(&rest, '+'));
 
 	if (slice_find(part, '.') < 0)
 		return false;
 	for (rest = v; rest.p;) {
-		part = map_trim(slice_cut(&rest, '+'));
+		part = query_trim(slice_cut(&rest, '+'));
 		if (slice_find(part, ' ') >= 0)
 			return false;
 	}
 	return true;
 }
 
-void map_authorization(struct req *r, struct slice name, struct slice v)
+void claim_authorization(struct req *r, struct slice name, struct slice v)
 {
 	if (is_tokens(v))
 		joined(r, HAS_TOKENS, &r->tkns, &r->n_tkns, name, v);
 }
 
-void map_signatures(struct req *r, struct slice name, struct slice v)
+void claim_tokens(struct req *r, struct slice name, struct slice v) { joined(r, HAS_TOKENS, &r->tkns, &r->n_tkns, name, v); }
+
+void claim_signatures(struct req *r, struct slice name, struct slice v)
 {
 	joined(r, HAS_AUS, &r->aus, &r->n_aus, name, v);
 }
 
 /* --- what we send --- */
 
-void http_map_joined(struct buf *b, const struct slice *v, size_t n)
+void claim_join(struct buf *b, const struct slice *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (i)
@@ -81,7 +83,7 @@ static bool printable(struct slice s)
 	return s.n > 0;
 }
 
-void http_map_ati(struct buf *b, struct slice ati)
+void claim_ati(struct buf *b, struct slice ati)
 {
 	static const struct json_limits any = { .depth = 8, .tokens = UINT32_MAX };
 	struct slice why;
@@ -106,7 +108,7 @@ void http_map_ati(struct buf *b, struct slice ati)
 	arena_reset(&a);
 }
 
-struct slice http_map_ati_read(struct arena *a, struct slice value)
+struct slice claim_ati_read(struct arena *a, struct slice value)
 {
 	struct slice rest = value, out = { NULL, 0 };
 	size_t n = 0;
@@ -115,9 +117,9 @@ struct slice http_map_ati_read(struct arena *a, struct slice value)
 	buf_init(&b, 16 * value.n + 64);
 	buf_lit(&b, "{\"ltia\":[");
 	while (rest.p) {
-		struct slice tkid = map_trim(slice_cut(&rest, '+')), lti = map_trim(slice_cut(&tkid, ':'));
+		struct slice tkid = query_trim(slice_cut(&rest, '+')), lti = query_trim(slice_cut(&tkid, ':'));
 
-		tkid = map_trim(tkid);
+		tkid = query_trim(tkid);
 		if (!lti.n || !tkid.n)
 			continue;
 		if (n++)
@@ -135,7 +137,7 @@ struct slice http_map_ati_read(struct arena *a, struct slice value)
 	return out;
 }
 
-struct slice http_map_tqf_read(struct slice body)
+struct slice claim_tqf_read(struct slice body)
 {
 	static const struct json_limits any = { .depth = 32, .tokens = 65536 };
 	struct slice why, out = { NULL, 0 };

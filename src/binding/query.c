@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Request target to primitive: path to To, query to parameters and filter criteria (TS-0009 6.2.2). Pure.
+/* Fields of a query to parameters and filter criteria (TS-0009 6.2.2, TS-0008 6.2.2.3). Pure.
  *
- * Separators ('/', '?', '&', '=', '+') are looked for before percent-decoding, so an encoded one is data. '+' joins the
- * values of a list and is itself everywhere else; it never stands for a blank. Fields the standard leaves open (clbl, palb,
- * lbq, chty, pty, arp, grtm) are taken by their short names. */
-#include "binding/http/map.h"
-#include "binding/http/map_int.h"
-#include "codec/json_text.h"
+ * '+' is looked for before percent-decoding, so an encoded one is data. It joins the values of a list and is itself everywhere else;
+ * it never stands for a blank. Fields the standard leaves open (clbl, palb, lbq, chty, pty, arp, grtm) are taken by their short names. */
+#include "binding/query.h"
+
 #include "codec/model.h"
 
-enum { CLAIMS = 3 }; /* rids, tids, ltids */
-
-struct scan {
-	struct req *r;
-	struct slice *claim[CLAIMS]; /* what r->rids and so on point to */
-	size_t room[CLAIMS];
-	uint32_t seen; /* bit per parameter that has one value */
-};
+enum { CLAIMS = QUERY_CLAIMS };
 
 void map_bad(struct req *r, const char *text, struct slice what)
 {
@@ -26,8 +17,7 @@ void map_bad(struct req *r, const char *text, struct slice what)
 		r->bad = S("the request needs more memory than limits.request_memory");
 }
 
-/* Percent-decoded copy in a. p == NULL: none, and *why tells. */
-static struct slice unescape(struct arena *a, struct slice s, const char **why)
+struct slice query_unescape(struct arena *a, struct slice s, const char **why)
 {
 	char *out = arena_alloc(a, s.n + 1);
 	unsigned char high = 0;
@@ -55,11 +45,10 @@ static struct slice unescape(struct arena *a, struct slice s, const char **why)
 	return high < 0x80 || slice_utf8(slice_of(out, n)) ? slice_of(out, n) : (struct slice){ NULL, 0 };
 }
 
-/* The same for r: p == NULL: refused, the reason is recorded. */
-static struct slice decode(struct req *r, struct slice s)
+struct slice query_decode(struct req *r, struct slice s)
 {
 	const char *why;
-	struct slice out = unescape(&r->arena, s, &why);
+	struct slice out = query_unescape(&r->arena, s, &why);
 
 	if (!out.p)
 		map_bad(r, why, s);
@@ -79,7 +68,7 @@ static const struct slice *split(struct req *r, struct slice s, size_t *n)
 	if (!v)
 		map_bad(r, "too long", S("request target"));
 	while (v && rest.p) {
-		struct slice part = decode(r, slice_cut(&rest, '+'));
+		struct slice part = query_decode(r, slice_cut(&rest, '+'));
 		if (!part.p)
 			break;
 		if (part.n)
@@ -149,7 +138,7 @@ static void list_param(struct req *r, enum param p, struct slice name, struct sl
 }
 
 /* Role, token and local token identifiers: the field may come again (TS-0009 table 6.2.2.2-1), and its values join the others. */
-static void claim(struct scan *s, enum param p, struct slice raw)
+static void claim(struct query_in *s, enum param p, struct slice raw)
 {
 	struct req *r = s->r;
 	const struct { uint32_t has; const struct slice **v; size_t *n; } to[CLAIMS] = {
@@ -214,7 +203,7 @@ static void single_param(struct req *r, enum param p, struct slice name, struct 
 	}
 }
 
-static void parameter(struct scan *s, enum param p, struct slice name, struct slice raw)
+static void parameter(struct query_in *s, enum param p, struct slice name, struct slice raw)
 {
 	struct slice v;
 
@@ -229,7 +218,7 @@ static void parameter(struct scan *s, enum param p, struct slice name, struct sl
 		list_param(s->r, p, name, raw);
 		return;
 	}
-	v = decode(s->r, raw);
+	v = query_decode(s->r, raw);
 	if (v.p)
 		single_param(s->r, p, name, v);
 }
@@ -259,7 +248,7 @@ static void attribute(struct req *r, struct slice name, struct slice raw)
 		return;
 	}
 	while (rest.p) {
-		struct slice v = decode(r, slice_cut(&rest, '+'));
+		struct slice v = query_decode(r, slice_cut(&rest, '+'));
 		if (!v.p)
 			return;
 		if (filter_attr_add(&r->fc, &r->arena, name, v) != RC_OK)
@@ -274,7 +263,7 @@ static void condition(struct req *r, struct slice name, struct slice raw)
 	struct slice rest = raw;
 
 	do {
-		struct slice why = { NULL, 0 }, v = decode(r, list ? slice_cut(&rest, '+') : raw);
+		struct slice why = { NULL, 0 }, v = query_decode(r, list ? slice_cut(&rest, '+') : raw);
 		enum reeve_rc rc;
 
 		if (!v.p)
@@ -290,26 +279,32 @@ static void condition(struct req *r, struct slice name, struct slice raw)
 	} while (list && rest.p);
 }
 
-/* --- the target --- */
-
-/* absolute-form, which is what a proxy would get (RFC 7230 5.3.2) */
-static struct slice without_authority(struct slice target)
+void query_field(struct query_in *s, struct slice name, struct slice value)
 {
-	struct slice rest;
-	size_t at = 0;
+	enum param p = param_of(name);
 
-	if (target.n < 7 || !slice_ieq(slice_of(target.p, 7), S("http://")))
-		return target;
-	rest = slice_skip(target, 7);
-	while (at < rest.n && rest.p[at] != '/' && rest.p[at] != '?')
-		at++;
-	return slice_skip(rest, at);
+	if (p != P_NONE)
+		parameter(s, p, name, value);
+	else
+		condition(s->r, name, value);
 }
 
-/* "/x" -> x, "/~/cse/x" -> /cse/x, "/_/sp/cse/x" -> //sp/cse/x; empty when it is none. */
-static struct slice address(struct slice to)
+bool query_printable(struct slice v)
 {
-	char *q = (char *)to.p; /* ours to change: unescape copies */
+	unsigned char high = 0;
+
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+		if (c < 0x20 || c == 0x7f)
+			return false;
+		high |= c;
+	}
+	return high < 0x80 || slice_utf8(v);
+}
+
+struct slice query_address(struct slice to)
+{
+	char *q = (char *)to.p; /* ours to change */
 
 	if (slice_starts(to, S("/~/")))
 		return slice_skip(to, 2);
@@ -319,76 +314,4 @@ static struct slice address(struct slice to)
 		return slice_skip(to, 1);
 	}
 	return slice_starts(to, S("/")) && !slice_starts(to, S("//")) ? slice_skip(to, 1) : S("");
-}
-
-static void path(struct req *r, struct slice p)
-{
-	struct slice to = decode(r, p);
-
-	r->to = to.p ? address(to) : S("");
-	if (to.p && !r->to.n)
-		map_bad(r, "the path is no oneM2M address", p);
-}
-
-struct slice http_map_address(struct arena *a, struct slice path_)
-{
-	const char *why;
-	struct slice to = unescape(a, without_authority(path_), &why);
-
-	return to.p ? address(to) : S("");
-}
-
-void http_map_target(struct req *r, struct slice target)
-{
-	struct slice rest = without_authority(target);
-	struct scan s = { .r = r };
-
-	for (size_t i = 0; i < target.n; i++)
-		if ((unsigned char)target.p[i] <= 0x20 || target.p[i] == 0x7f) {
-			map_bad(r, "control character in the request target", S(""));
-			break;
-		}
-	path(r, slice_cut(&rest, '?'));
-	while (rest.p) {
-		struct slice pair = slice_cut(&rest, '&'), name;
-		enum param p;
-
-		if (!pair.n)
-			continue;
-		name = decode(r, slice_cut(&pair, '='));
-		if (!name.p)
-			continue;
-		if (!pair.p) {
-			map_bad(r, "a query field without a value", name);
-			continue;
-		}
-		p = param_of(name);
-		if (p != P_NONE)
-			parameter(&s, p, name, pair);
-		else
-			condition(r, name, pair);
-	}
-}
-
-void http_map_path(struct buf *b, struct slice to)
-{
-	static const char hexits[] = "0123456789ABCDEF", free_signs[] = "-._~!$&'()*+,;=:@/";
-
-	if (slice_starts(to, S("//"))) {
-		buf_lit(b, "/_/");
-		to = slice_skip(to, 2);
-	} else if (slice_starts(to, S("/"))) {
-		buf_lit(b, "/~/");
-		to = slice_skip(to, 1);
-	} else {
-		buf_char(b, '/');
-	}
-	for (size_t i = 0; i < to.n; i++) {
-		unsigned char c = (unsigned char)to.p[i];
-		char escaped[3] = { '%', hexits[c >> 4], hexits[c & 15] };
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(free_signs, c)))
-			buf_char(b, (char)c);
-		else
-			buf_add(b, escaped, 3);
-	}
 }
