@@ -135,6 +135,15 @@ static enum reeve_rc check_association(struct exec *x, struct req *r)
 	return r->peer.cse_id.n ? check_association_cse(x, r) : check_association_ae(x, r);
 }
 
+/* Does it come in clear from another machine? There a security association is needed (AUTHZ-240, SEC-001...003; docs/deviations.md), unless
+ * the operator opened the listener. */
+static bool exposed(const struct peer *p)
+{
+	static const uint8_t v4[13] = { [10] = 0xff, 0xff, 127 }, v6[16] = { [15] = 1 };
+
+	return !p->association && !p->open && !(p->ip_known && (!memcmp(p->ip, v4, 13) || !memcmp(p->ip, v6, 16)));
+}
+
 static enum reeve_rc check_plain(struct exec *x, struct req *r)
 {
 	const bool proven = x->core->cfg->local_authenticated;
@@ -182,6 +191,8 @@ enum reeve_rc check_originator(struct exec *x, struct req *r)
 	}
 	if (!r->fr.n && !registering)
 		return req_refuse(r, 4000, "From is missing");
+	if (exposed(&r->peer))
+		return req_refuse(r, 4107, "from another machine a security association is needed: use the listener with TLS or DTLS");
 	if (registering && r->peer.association && r->peer.cse_id.n) /* SEC-052 */
 		return req_refuse(r, 4106, "the credential of this security association is a CSE's: it does not register an AE");
 	if (registering && !(r->peer.association && ident_stem(r->fr)))

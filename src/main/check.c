@@ -147,8 +147,8 @@ static int check_config(int argc, char **argv)
 	if (status == EXIT_OK && !check_files(&s.c, !q.print))
 		status = EXIT_REFUSED;
 	if (status == EXIT_OK && !q.print_default && !q.mdoc && !q.print) {
-		printf("configuration is right: CSE %.*s%.*s, http://%s:%u, data in %s%s\n", SF(s.c.sp_id), SF(s.c.cse_id),
-		       s.c.http.address, s.c.http.port, s.c.data, s.c.http.open ? ", OPEN: Originators are believed" : "");
+		printf("configuration is right: CSE %.*s%.*s, data in %s%s\n", SF(s.c.sp_id), SF(s.c.cse_id), s.c.data,
+		       s.c.http.open ? ", OPEN: Originators are believed" : "");
 	} else if (status == EXIT_USAGE && s.errors) {
 		status = EXIT_REFUSED;
 	}

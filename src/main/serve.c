@@ -53,18 +53,33 @@ static void raise_descriptors(const struct config *c)
 			 (unsigned long long)r.rlim_cur, c->limits.connections);
 }
 
-/* Without cse.poa, <CSEBase> tells the address of the listener, unless that is no address others can use. */
+static const char *url_of(char out[128], const char *scheme, const char *address, uint16_t port)
+{
+	const bool v6 = strchr(address, ':') != NULL;
+
+	snprintf(out, 128, "%s://%s%s%s:%u", scheme, v6 ? "[" : "", address, v6 ? "]" : "", port);
+	return out;
+}
+
+/* The address of a listener, unless there is none or it is no address others can use. */
+static void add_poa(struct settings *s, const char *scheme, const char *address, uint16_t port)
+{
+	struct config_list *poa = &s->c.poa;
+	char url[128];
+
+	if (address && strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0 && port && poa->v)
+		poa->v[poa->n++] = arena_dup(&s->memory, slice_str(url_of(url, scheme, address, port)));
+}
+
+/* Without cse.poa, <CSEBase> tells the addresses of the listeners. */
 static void default_poa(struct settings *s)
 {
 	struct config *c = &s->c;
-	const bool v6 = strchr(c->http.address, ':') != NULL;
-	const bool any = !strcmp(c->http.address, "0.0.0.0") || !strcmp(c->http.address, "::");
-	struct slice *url;
 
-	if (c->poa.n || any || c->http.port == 0 || !(url = arena_alloc(&s->memory, sizeof(*url))))
+	if (c->poa.n)
 		return;
-	*url = arena_printf(&s->memory, v6 ? "http://[%s]:%u" : "http://%s:%u", c->http.address, c->http.port);
-	c->poa = (struct config_list){ url, 1 };
+	c->poa.v = arena_array(&s->memory, 1, sizeof(*c->poa.v));
+	add_poa(s, "http", c->http.address, c->http.port);
 }
 
 /* The folders above the one of the store. */
@@ -95,6 +110,25 @@ static void reload(struct core *core)
 						       .detail = slice_str(rc == RC_OK ? "keys and issuers" : rc_name(rc)) });
 }
 
+/* Where we are, and what is not safe about it. */
+static void tell(const struct settings *s, struct http_server *http)
+{
+	char url[128];
+
+	if (http) {
+		http_server_pages(http, admin_page);
+		url_of(url, "http", s->c.http.address, http_server_port(http));
+		if (s->c.http.open && !address_is_loopback(s->c.http.address))
+			log_warn("main", "OPEN TO THE NETWORK: everybody who reaches %s is believed to be whoever he says he is", url);
+		else if (s->c.http.open)
+			log_warn("main", "open: at %s an Originator is believed without a security association", url);
+		else if (!address_is_loopback(s->c.http.address))
+			log_warn("main", "plain HTTP at %s: requests from other machines are refused (4107), they need [https]", url);
+		log_info("main", "listening at %s", url);
+	}
+	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
+}
+
 static int serve(struct settings *s, const char *command, bool with_tour)
 {
 	struct http_server *http = NULL;
@@ -121,7 +155,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	}
 	http_sender_register(core);
 	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
-	    http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) {
+	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK)) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		core_stop(core);
 		das_free(das);
@@ -129,22 +163,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	}
 	if (registrar_start(core) != RC_OK)
 		log_warn("main", "this CSE does not register at %.*s: out of memory", SF(s->c.registrar.cse_id));
-	http_server_pages(http, admin_page);
-	if (s->c.http.open && !address_is_loopback(s->c.http.address))
-		log_warn("main", "OPEN TO THE NETWORK: everybody who reaches %s:%u is believed to be whoever he says he is",
-			 s->c.http.address, http_server_port(http));
-	else if (s->c.http.open)
-		log_warn("main", "open: on %s:%u an Originator is believed without a security association", s->c.http.address,
-			 http_server_port(http));
-	else if (!address_is_loopback(s->c.http.address))
-		log_warn(
-			"main",
-			"plain HTTP on %s:%u: nobody proves who he is, and a registered AE is believed by its name; protect it with TLS "
-			"in front",
-			s->c.http.address, http_server_port(http));
-	log_info("main", "CSE %.*s%.*s ready: http://%s:%u, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.http.address,
-		 http_server_port(http), s->c.data);
-	if (with_tour)
+	tell(s, http);
+	if (with_tour && http)
 		tour_print(&s->c, http_server_port(http));
 	while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
 		reload(core);

@@ -91,13 +91,14 @@ const struct option options[] = {
 	  "Take the registration back when the process ends. With false it stays, and what others send is answered as unreachable." },
 
 	{ "http", "address", OPT_ADDRESS, AT(http.address), 0, 0,
-	  "Numeric address to listen on. Plain HTTP is not protected: leave it on loopback, or put a TLS proxy in front." },
+	  "Numeric address to listen on. Plain HTTP is not protected: who comes from another machine is refused (4107) unless http.open "
+	  "is set. Leave it on loopback; for others there is [https]. Empty: no such listener." },
 	{ "http", "port", OPT_PORT, AT(http.port), 0, 65535, "Port to listen on; 0 lets the system choose one." },
 	{ "http", "open", OPT_BOOL, AT(http.open), 0, 0,
 	  "Believe every Originator (From) without a security association. Anybody who reaches the listener can then act as "
-	  "anybody else: right for trying things out on loopback. Without it, an AE is believed only after it has registered "
-	  "here (else 4106), and a CSE never (4107). On an address other than loopback it takes effect only when it is written "
-	  "in this file, or with --http.open-anywhere." },
+	  "anybody else: right for trying things out on loopback. Without it, an AE is believed only on this machine (else 4107) "
+	  "and after it has registered here (else 4106), and a CSE never (4107). On an address other than loopback it takes effect "
+	  "only when it is written in this file, or with --http.open-anywhere." },
 
 	{ "https", "address", OPT_ADDRESS, AT(https.address), 0, 0, "Numeric address to listen on. Empty: no such listener." },
 	{ "https", "port", OPT_PORT, AT(https.port), 0, 65535, "Port to listen on; 0 lets the system choose one." },

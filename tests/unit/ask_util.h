@@ -67,7 +67,7 @@ static inline int ask_full(struct cse *t, enum op op, const char *fr, const char
 	k->r.fr = slice_str(fr);
 	k->r.to = slice_str(to);
 	k->r.rqi = S("t1");
-	k->r.peer.open = t->cfg.http.open;
+	k->r.peer = (struct peer){ .ip = { [15] = 1 }, .ip_known = true, .open = t->cfg.http.open }; /* from this machine */
 	k->r.rvi = S("3");
 	k->r.pc = slice_str(pc);
 	k->r.pc_serial = SERIAL_JSON;

@@ -38,7 +38,7 @@ static inline struct call *begin_how(struct cse *t, enum op op, const char *fr, 
 	r->fr = slice_str(fr);
 	r->to = slice_str(to);
 	r->rqi = S("t1");
-	r->peer.open = t->cfg.http.open;
+	r->peer = (struct peer){ .ip = { [15] = 1 }, .ip_known = true, .open = t->cfg.http.open }; /* from this machine */
 	r->rvi = S("3");
 	if (ty) {
 		r->ty = ty;

@@ -18,7 +18,11 @@ static const struct peer of_one_ae = { .association = true, .ae_ids = one_ae, .n
 static const struct peer of_two_aes = { .association = true, .ae_ids = two_aes, .n_ae_ids = 2 };
 static const struct peer of_unknown = { .association = true };
 static const struct peer of_p = { .association = true, .cse_id = { HOME "/p", sizeof(HOME "/p") - 1 } };
-static const struct peer of_none = { .association = false };
+static const struct peer of_none = { .ip = { [15] = 1 }, .ip_known = true }; /* ::1 */
+static const struct peer of_loopback = { .ip = { [10] = 0xff, 0xff, 127, 0, 0, 9 }, .ip_known = true };
+static const struct peer of_elsewhere = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .ip_known = true };
+static const struct peer of_elsewhere_v6 = { .ip = { 0x20, 1, 0xd, 0xb8, [15] = 1 }, .ip_known = true };
+static const struct peer of_nowhere = { .ip_known = false };
 
 static int ask_as(struct cse *t, const struct peer *p, enum op op, const char *fr, const char *to, int ty, const char *pc)
 {
@@ -139,6 +143,28 @@ static void registration(void **state)
 	must(retrieve(t, &of_two_aes, "SB", "cse/strict"), 2000);
 }
 
+/* In clear, only who is on this machine is believed. */
+static void in_clear(void **state)
+{
+	static const char ae[] = "{\"m2m:ae\":{\"api\":\"Na\",\"rr\":false,\"srv\":[\"3\"]}}";
+	struct cse *t = *state;
+
+	stock(t);
+	must(retrieve(t, &of_none, "CA", "cse/open"), 2000);
+	must(retrieve(t, &of_loopback, "CA", "cse/open"), 2000);
+	/* AUTHZ-240, SEC-001, SEC-002, SEC-003: others need an association, also to register */
+	must(retrieve(t, &of_elsewhere, "CA", "cse/open"), 4107);
+	must(retrieve(t, &of_elsewhere_v6, "CA", "cse/open"), 4107);
+	must(retrieve(t, &of_nowhere, "CA", "cse/open"), 4107);
+	must(ask_as(t, &of_elsewhere, OP_CREATE, "C", "cse", 2, ae), 4107);
+	must(ask_as(t, &of_elsewhere, OP_CREATE, "/p", "cse", 16, "{}"), 4107);
+	/* SEC-100 comes first: there is nobody to be told what he lacks */
+	must(retrieve(t, &of_elsewhere, "", "cse/open"), 4000);
+	t->cfg.http.open = true;
+	must(retrieve(t, &of_elsewhere, "CA", "cse/open"), 2000);
+	must(ask_as(t, &of_elsewhere, OP_CREATE, "C", "cse", 2, ae), 2001);
+}
+
 /* --- CSEs --- */
 
 static void cse_speaks_for_itself(void **state)
@@ -207,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cse_test(ae_of_one_id),
 		cse_test(ae_of_several_ids),
+		cse_test(in_clear),
 		cse_test(registration),
 		cse_test(cse_speaks_for_itself),
 		cse_test(cse_speaks_for_another),

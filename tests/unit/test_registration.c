@@ -100,7 +100,7 @@ static void rule(struct cse *t, const char *name, const char *attrs)
 }
 
 #define PEER(id) { .association = true, .credential = { id, sizeof(id) - 1 } }
-static const struct peer nobody = { .association = false }, unknown = { .association = true };
+static const struct peer nobody = { .ip = { [15] = 1 }, .ip_known = true }, unknown = { .association = true };
 static const struct peer key1 = PEER("10-key1"), key2 = PEER("10-key2"), key3 = PEER("10-key3"), other = PEER("11-key1");
 
 static void credentials(void **state)
