@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `reeve check`: is a configuration right, is a store sound? (The audit log: check_audit.c.) */
+/* `reeve check`: is a configuration right, is a store sound? (The audit log: check_audit.c, a certificate:
+ * check_cert.c.) */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,19 +15,25 @@
 #include "main/store_check.h"
 
 static const char *help =
-	"Check a configuration file, a store or an audit log.\n"
+	"Check a configuration file, a store, an audit log or a certificate.\n"
 	"\n"
 	"usage: reeve check config [FILE] [--SECTION.KEY VALUE]...\n"
 	"       reeve check config --print-default\n"
 	"       reeve check config --print [FILE] [--SECTION.KEY VALUE]...\n"
 	"       reeve check store [FOLDER] [--config FILE]\n"
 	"       reeve check audit [FILE] [--head FILE | --no-head] [--known NUMBER:SUM] [--quiet]\n"
+	"       reeve check cert FILE [--as FLAVOUR] [--name NAME] [--anchor FLAVOUR:FILE]... [--crl FILE]... [--crl-required]\n"
+	"                        [--at TIME] [--json] [--config FILE]\n"
 	"\n"
 	"config reads FILE (or the file of the system, /etc/reeve/reeve.conf) as `reeve cse` would, and tells every mistake with its\n"
 	"line. --print shows the values in force, --print-default the commented file with all options.\n"
 	"store reads the whole store, also while a CSE is running on it: every resource, its parent, its name, its counters.\n"
 	"audit reads the audit log and the full files before it, line by line: was one changed, removed, added or moved? --head names\n"
 	"the file of the last sum, --known a sum that was carried away (a checkpoint in the log of the process).\n"
+	"cert tells of a certificate and its chain (PEM, leaf first) whether a peer that shows it would be taken, and as whom: each step\n"
+	"with ok, or what is wrong. Anchors and revocation lists are those given, and of [tls] in the configuration. --as wants a\n"
+	"flavour (device, cse, ae, node, fqdn) instead of taking what the anchors say, --name this name exactly, --at is another time\n"
+	"than now (20261231T235959).\n"
 	"\n"
 	"Exit status: 0 all is well, 1 something is wrong, 2 the command line is wrong, 3 it cannot be read.\n";
 
@@ -196,8 +203,10 @@ int cmd_check(int argc, char **argv)
 		return check_store(argc - 1, argv + 1);
 	if (argc >= 1 && !strcmp(argv[0], "audit"))
 		return check_audit(argc - 1, argv + 1);
+	if (argc >= 1 && !strcmp(argv[0], "cert"))
+		return check_cert(argc - 1, argv + 1);
 	if (argc >= 1)
-		return usage_error("check", "\"%s\" cannot be checked: config, store or audit", argv[0]);
+		return usage_error("check", "\"%s\" cannot be checked: config, store, audit or cert", argv[0]);
 	fputs(help, stderr);
 	return EXIT_USAGE;
 }

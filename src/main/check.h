@@ -4,5 +4,6 @@
 #define REEVE_MAIN_CHECK_H
 
 int check_audit(int argc, char **argv);
+int check_cert(int argc, char **argv);
 
 #endif
