@@ -140,6 +140,24 @@ enum reeve_rc key_verify(struct key_ref *key, enum key_alg alg, struct slice dat
 	return rc;
 }
 
+enum reeve_rc key_sign_digest(struct key_ref *key, const uint8_t digest[32], uint8_t out[KEY_SIGNATURE_MAX], size_t *n)
+{
+	const int size = 32;
+	uint8_t der[ECDSA_DER_MAX];
+	size_t got = sizeof(der);
+	EVP_PKEY_CTX *ctx;
+	bool ok;
+
+	if (key_check(key, ALG_TLS_ES256, WORK_SIGN, true) != RC_OK)
+		return RC_DENIED;
+	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	ok = ctx && EVP_PKEY_sign_init(ctx) > 0 && EVP_PKEY_sign(ctx, der, &got, digest, (size_t)size) > 0 &&
+	     ecdsa_to_raw(der, got, size, out);
+	EVP_PKEY_CTX_free(ctx);
+	*n = 2 * (size_t)size;
+	return ok ? RC_OK : RC_IO;
+}
+
 enum reeve_rc key_derive(struct key_ref *key, struct slice data, enum key_alg derived_alg, struct key_ref **out)
 {
 	const struct alg *derived = &alg_table[derived_alg < ALG_COUNT ? derived_alg : ALG_NONE];

@@ -148,6 +148,9 @@ REEVE_MUST_CHECK enum reeve_rc key_unwrap(struct key_ref *key, enum key_alg alg,
 REEVE_MUST_CHECK enum reeve_rc key_agree(struct key_ref *own, enum key_alg alg, struct key_ref *peer, enum key_alg derived_alg,
 					 struct slice apu, struct slice apv, struct key_ref **out);
 
+/* key_sign for ALG_TLS_ES256 where the library has made the SHA-256 already, as GnuTLS does. */
+REEVE_MUST_CHECK enum reeve_rc key_sign_digest(struct key_ref *key, const uint8_t digest[32], uint8_t out[KEY_SIGNATURE_MAX], size_t *n);
+
 /* HMAC-SHA-256 of data under a key for ALG_DERIVE (TS-0003 10.3): a key in memory for derived_alg, which takes symmetric keys of
  * 32 bytes (RC_INVALID: it does not). */
 REEVE_MUST_CHECK enum reeve_rc key_derive(struct key_ref *key, struct slice data, enum key_alg derived_alg, struct key_ref **out);

@@ -52,8 +52,8 @@ struct tls_hold;
 struct tls_source {
 	void *ctx;
 	/* The key of a PSK identity that a client named. RC_OK: *key, a handle that tls.c gives back, and *expires (0: none).
-	 * RC_NOTFOUND. RC_AGAIN:
-	 * it is being looked for, *ticket is kept by the source, and tls_hold_end is called once, later, from any thread. */
+	 * RC_NOTFOUND. RC_AGAIN: it is being looked for, *ticket is kept by the source, and tls_hold_end is called once, later, from any
+	 * thread. ticket == NULL: too many are held already; RC_AGAIN then ends the handshake, and nothing needs to be looked for. */
 	enum reeve_rc (*psk)(void *ctx, struct slice identity, struct tls_hold *ticket, struct key_ref **key, usec *expires);
 	/* The handshake proved p: may it be used? Asked before the peer is told that the handshake has succeeded; also on resumption. */
 	bool (*permit)(void *ctx, const struct tls_peer *p);
@@ -125,7 +125,7 @@ void tls_bye(struct tls *t, struct buf *out);
 /* Valid from TLS_OPEN on. */
 const struct tls_peer *tls_peer(const struct tls *t);
 /* ALPN, SNI as the client sent it, name of the suite ("PSK-AES128-CBC-SHA256" in OpenSSL's spelling); empty: none. */
-struct slice tls_server_name(const struct tls *t);
+struct slice tls_server_name(struct tls *t);
 const char *tls_suite(const struct tls *t);
 const char *tls_version(const struct tls *t);
 /* RFC 5705 without context. RC_IO before TLS_OPEN. */

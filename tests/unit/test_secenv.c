@@ -239,7 +239,7 @@ static void imports(void **state)
 /* One key, one purpose: every operation with every key, allowed only where it belongs. SE-025 */
 static void purposes(void **state)
 {
-	uint8_t out[KEY_SIGNATURE_MAX], iv[KEY_IV_MAX], tag[KEY_TAG_MAX];
+	uint8_t out[KEY_SIGNATURE_MAX], iv[KEY_IV_MAX], tag[KEY_TAG_MAX] = { 0 };
 	struct key_ref *inner = made(ALG_A128GCM), *got;
 	size_t n;
 
@@ -252,6 +252,7 @@ static void purposes(void **state)
 		assert_int_equal(derived, k == ALG_DERIVE ? RC_OK : RC_DENIED);
 		if (derived == RC_OK)
 			key_put(got);
+		assert_int_equal(key_sign_digest(key, tag, out, &n), k == ALG_TLS_ES256 ? RC_OK : RC_DENIED);
 		for (enum key_alg alg = ALG_NONE; alg < ALG_COUNT; alg++) {
 			const bool same = alg == k, signs = alg_in(k, ALGS_SIGN | ALG_SET(ALG_TLS_ES256));
 			assert_int_equal(key_sign(key, alg, S("x"), out, &n), same && signs ? RC_OK : RC_DENIED);
@@ -313,6 +314,13 @@ static void association_keys(void **state)
 	assert_int_equal(key_derive(key, S("label"), ALG_NONE, &got), RC_INVALID);
 	key_put(key);
 	key_put(mac);
+	/* of a digest or of the text: the same signature */
+	static const uint8_t abc[32] = "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23"
+				       "\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15\xad"; /* FIPS 180-4 */
+	key = made(ALG_TLS_ES256);
+	assert_int_equal(key_sign_digest(key, abc, out, &n), RC_OK);
+	assert_int_equal(key_verify(key, ALG_TLS_ES256, S("abc"), slice_of((char *)out, n)), RC_OK);
+	key_put(key);
 }
 
 /* What comes under RSA-OAEP-256 and is no key of ours gives a key, not an error: a padding oracle would need the difference. */
