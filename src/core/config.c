@@ -67,7 +67,7 @@ void config_defaults(struct config *c)
 		.https = { .port = 8443 },
 		.coap = { .port = 5683 },
 		.coaps = { .port = 5684 },
-		.ws = { .serve = true, .connections_each = 4, .ping = 30 * USEC_S },
+		.ws = { .serve = true, .connections_each = 4, .requests = 64, .ping = 30 * USEC_S },
 		.mqtt = { .qos = 1, .keepalive = 60 * USEC_S, .retry_first = 1 * USEC_S, .retry_most = 60 * USEC_S },
 		.tls = {
 			.psk = true,

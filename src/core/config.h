@@ -76,7 +76,7 @@ struct config {
 	struct { const char *address; uint16_t port; } https;  /* address NULL: no such listener; so below */
 	struct { const char *address; uint16_t port; bool open; } coap;
 	struct { const char *address; uint16_t port; } coaps;
-	struct { bool serve; unsigned connections_each; usec ping; } ws; /* on the listeners of HTTP and HTTPS */
+	struct { bool serve; unsigned connections_each, requests; usec ping; } ws; /* on the listeners of HTTP and HTTPS */
 	/* the MQTT broker */
 	struct {
 		const char *broker;         /* mqtt://host[:1883][/prefix], mqtts://...; NULL: none */

@@ -33,6 +33,7 @@ struct core;
 struct send {
 	struct slice url;         /* http://host:port/path */
 	struct slice entity;      /* who is at the other end (canonical id), so that the association is made with him; empty: not known */
+	uint64_t registree;       /* url empty: over a connection of his (struct transport, connected) */
 	struct slice to;          /* To, a oneM2M address at the point of access that url is; empty: url is the whole address */
 	struct slice fr, rqi;
 	struct slice rvi, vsi;    /* p == NULL: none */
@@ -53,6 +54,8 @@ struct transport {
 	void *ctx;
 	/* Copies what it needs; *s lives until done; never calls done before it returns. Hub only. */
 	void (*send)(void *ctx, struct send *s);
+	/* May be NULL. Has the registree (ordinal of his <AE> or <remoteCSE>) opened a connection over which he takes requests? Hub. */
+	bool (*connected)(void *ctx, uint64_t registree);
 	void (*stop)(void *ctx); /* may be NULL; on the hub: nothing is sent any more, what is under way ends now */
 	void (*free)(void *ctx); /* may be NULL; the hub has ended */
 };

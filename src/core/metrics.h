@@ -64,7 +64,8 @@
 	X(profile_fetches, "questions to the IN-CSE for the service subscription")           \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
-	X(bad_http, "messages that are no HTTP")
+	X(bad_http, "messages that are no HTTP")                                              \
+	X(bad_websocket, "WebSocket connections closed for what the peer sent")
 
 struct metrics {
 #define METRICS_FIELD(name, help) _Atomic uint64_t name;

@@ -73,6 +73,7 @@ static enum reeve_rc answer_create(struct exec *x, struct req *r, const struct r
 	struct buf path;
 
 	r->rsc = 2001;
+	r->created = nw->key.n;
 	if (!rcn_is(r, 1, 0) && !rcn_is(r, 1, 1) && !rcn_is(r, 1, 9)) {
 		buf_init(&path, 8192);
 		if (tree_path(x->tx, nw, &path) != RC_OK || path.failed) {

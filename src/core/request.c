@@ -19,6 +19,7 @@ static void clear_parameters(struct req *r)
 	r->cnot = 0;
 	r->ati = r->tqf = r->location = (struct slice){ NULL, 0 };
 	r->asri = false;
+	r->created = 0;
 	r->passed = NULL;
 	r->gone = false;
 	r->work = NULL;

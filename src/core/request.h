@@ -88,6 +88,7 @@ struct req {
 	struct slice tqf;        /* Token Request Information, JSON object ({"dasi":[...]}), errors only; empty: none */
 	bool asri;               /* Authorization Signature Request Information, errors only */
 	struct slice location;   /* address of a created resource, for Content-Location; empty: none */
+	uint64_t created;        /* ordinal of the resource that a Create made here; 0: none */
 	const struct rsp *passed; /* the answer is another CSE's and passed on as it came; NULL: it is our own */
 
 	/* --- plumbing --- */

@@ -114,6 +114,8 @@ const struct option options[] = {
 	{ "ws", "serve", OPT_BOOL, AT(ws.serve), 0, 0, "Accept WebSocket connections." },
 	{ "ws", "connections_each", OPT_UNSIGNED, AT(ws.connections_each), 1, 1000, "Connections of one AE or CSE at a time; a further "
 	  "one ends the oldest." },
+	{ "ws", "requests", OPT_UNSIGNED, AT(ws.requests), 1, 10000, "Requests of one connection under way at a time, in each direction; "
+	  "further ones wait." },
 	{ "ws", "ping", OPT_SPAN, AT(ws.ping), SECONDS(1), DAY, "A silent connection is asked for a sign of life; when none comes for "
 	  "so long again, it ends." },
 

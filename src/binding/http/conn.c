@@ -88,7 +88,7 @@ static void exchange_put(struct exchange *ex)
 
 /* --- the end of a connection --- */
 
-static void closed(struct stream *s)
+void conn_closed(struct stream *s)
 {
 	struct conn *c = (struct conn *)s;
 	struct lane *l = c->lane;
@@ -273,6 +273,11 @@ static void submit(struct conn *c)
 
 	if (page(c))
 		return;
+	if (upgrade_asked(c)) {
+		exchange_put(ex);
+		c->ex = NULL;
+		return;
+	}
 	ex->req.received = clock_wall();
 	http_in_finish(&ex->in, &core->cfg->limits.json);
 	if (ex->req.over_json)
@@ -294,7 +299,7 @@ static size_t parse(struct conn *c, const char *p, size_t n)
 {
 	size_t at = 0;
 
-	while (at < n && !c->busy && !c->writing && !c->last && !c->dead) {
+	while (at < n && !c->busy && !c->writing && !c->last && !c->taken && !c->dead) {
 		enum http_verdict v;
 		size_t used;
 
@@ -415,6 +420,11 @@ static void settle(struct conn *c)
 {
 	bool want;
 
+	if (c->taken) {
+		upgrade_begin(c, c->rest ? c->rest + c->rest_at : NULL, c->rest_n - c->rest_at);
+		drop_rest(c);
+		return;
+	}
 	if (c->last && !c->busy && !c->writing && !c->lingering)
 		linger(c);
 	if (c->eof && !c->busy && !c->writing && !c->rest)
@@ -479,6 +489,10 @@ void conn_expired(struct conn *c)
 
 void conn_stop(struct conn *c, bool now)
 {
+	if (c->taken) {
+		c->taken->stop(c->taken, now);
+		return;
+	}
 	c->last = true;
 	if (now || (!c->busy && !c->writing))
 		conn_close(c);
@@ -488,7 +502,7 @@ void conn_stop(struct conn *c, bool now)
 
 /* --- accepting --- */
 
-static const struct stream_events events = { .read = received, .drained = drained, .closed = closed };
+static const struct stream_events events = { .read = received, .drained = drained, .closed = conn_closed };
 
 void conn_accept(struct lane *l)
 {

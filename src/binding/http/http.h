@@ -20,6 +20,39 @@ void http_server_free(struct http_server *s);
 typedef bool (*http_page)(struct core *c, struct slice path, int *status, const char **type, struct buf *body);
 void http_server_pages(struct http_server *s, http_page page);
 
+/* --- another protocol on a listener's connection (RFC 7230 6.7) --- */
+
+struct stream;
+struct association;
+
+/* A connection that is not HTTP any more. It stays the listener's, which passes on what happens to it; all on its loop. */
+struct http_taken {
+	/* filled in before `begin` */
+	struct stream *stream;     /* to read and write; it is closed by http_taken_close */
+	struct loop *loop;
+	struct peer peer;          /* without what the association says */
+	struct association *association; /* NULL: in clear */
+	/* by who takes it: */
+	void (*begin)(struct http_taken *t); /* our answer is sent; reading is stopped */
+	void (*read)(struct http_taken *t, const char *p, ssize_t n);   /* as of struct stream_events */
+	void (*drained)(struct http_taken *t, int status);
+	void (*stop)(struct http_taken *t, bool now); /* the listener stops, or the association has ended: close soon, or at once */
+	void (*closed)(struct http_taken *t); /* nothing refers to it any more */
+};
+void http_taken_close(struct http_taken *t);
+
+enum http_upgraded { HTTP_NOT_UPGRADED, HTTP_UPGRADED, HTTP_UPGRADE_REFUSED };
+struct http_upgrade {
+	void *ctx;
+	/* Somebody wants another protocol: `headers` are Upgrade, Connection and Sec-WebSocket-*, "name:value\n" each. What is
+	 * answered is appended to out, unless the wish is not heard (HTTP_NOT_UPGRADED). After HTTP_UPGRADE_REFUSED the connection ends;
+	 * HTTP_UPGRADED: *taken has it. Any loop. */
+	enum http_upgraded (*ask)(void *ctx, const char *method, struct slice target, struct slice headers, struct buf *out,
+				  struct http_taken **taken);
+};
+/* One for all listeners of s; it lives as long as they. */
+void http_server_upgrade(struct http_server *s, const struct http_upgrade *u);
+
 /* --- client: one per loop, keeps connections alive per authority --- */
 
 struct http_client;

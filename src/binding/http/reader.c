@@ -99,6 +99,18 @@ static void look_at_line(struct http_in *in, const char *p, size_t n)
 
 /* --- headers --- */
 
+/* Kept for who may be asked to take the connection over (http.h). */
+static void upgrade_header(struct http_in *in, struct slice name, struct slice value)
+{
+	if (!slice_ieq(name, S("Upgrade")) && !slice_ieq(name, S("Connection")) &&
+	    !(name.n > 14 && slice_ieq(slice_of(name.p, 14), S("Sec-WebSocket-"))))
+		return;
+	buf_slice(&in->upgrade, name);
+	buf_char(&in->upgrade, ':');
+	buf_slice(&in->upgrade, value);
+	buf_char(&in->upgrade, '\n');
+}
+
 /* Headers about the message itself; others are the mapping's. */
 static int message_header(struct http_in *in, struct slice name, struct slice value)
 {
@@ -133,6 +145,7 @@ static int header_end(struct http_in *in)
 		return malformed(in, "blank in a header name, or a folded header");
 	if (message_header(in, name, value))
 		return -1;
+	upgrade_header(in, name, value);
 	http_map_header(in->req, name, value);
 	return 0;
 }
@@ -188,7 +201,7 @@ static int on_headers(http_parser *p)
 	in->method = http_method_str((enum http_method)p->method);
 	if (in->line_bad)
 		return malformed(in, "no HTTP version behind the request target");
-	p->upgrade = 0; /* no protocol is offered: RFC 7230 6.7 lets a server ignore the wish */
+	p->upgrade = 0; /* a whole message of HTTP in any case; who takes the connection over comes behind it */
 	if (p->http_major != 1)
 		return bad(in, 505, 4000, "HTTP/1.1 is spoken here");
 	if (in->hosts > 1 || (in->hosts == 0 && p->http_minor >= 1))
@@ -325,6 +338,7 @@ void http_in_init(struct http_in *in, struct req *r, size_t header_max, size_t b
 	buf_init(&in->kept_name, header_max);
 	buf_init(&in->kept_value, header_max);
 	buf_init(&in->kept_body, body_max);
+	buf_init(&in->upgrade, 2 * header_max); /* the limit on headers comes first */
 }
 
 static void shrink(struct buf *b)
@@ -336,14 +350,15 @@ static void shrink(struct buf *b)
 
 void http_in_reset(struct http_in *in)
 {
-	struct buf t = in->kept_target, n = in->kept_name, v = in->kept_value, b = in->kept_body;
+	struct buf t = in->kept_target, n = in->kept_name, v = in->kept_value, b = in->kept_body, u = in->upgrade;
 
 	shrink(&t);
 	shrink(&n);
 	shrink(&v);
 	shrink(&b);
+	shrink(&u);
 	*in = (struct http_in){ .req = in->req, .header_max = in->header_max, .body_max = in->body_max,
-				.kept_target = t, .kept_name = n, .kept_value = v, .kept_body = b };
+				.kept_target = t, .kept_name = n, .kept_value = v, .kept_body = b, .upgrade = u };
 }
 
 void http_in_free(struct http_in *in)
@@ -352,6 +367,7 @@ void http_in_free(struct http_in *in)
 	buf_free(&in->kept_name);
 	buf_free(&in->kept_value);
 	buf_free(&in->kept_body);
+	buf_free(&in->upgrade);
 }
 
 static enum http_verdict refused(struct http_in *in, enum http_errno e)
@@ -411,7 +427,7 @@ enum http_verdict http_in_feed(struct http_in *in, http_parser *p, const char *d
 		v = read_chunks(in, data + *used, n - *used, used);
 	if (v == HTTP_MORE)
 		return more(in);
-	if (in->kept_target.failed || in->kept_body.failed || in->kept_name.failed || in->kept_value.failed)
+	if (in->kept_target.failed || in->kept_body.failed || in->kept_name.failed || in->kept_value.failed || in->upgrade.failed)
 		bad(in, 500, 5000, "no memory for the request");
 	if (in->status)
 		return HTTP_BAD;

@@ -33,6 +33,7 @@ struct http_in {
 	const char *why;
 	const char *method;
 	struct slice target, body; /* valid until the next feed or reset */
+	struct buf upgrade;    /* what concerns another protocol: Upgrade, Connection, Sec-WebSocket-*; "name:value\n" each */
 
 	/* private */
 	const char *from, *to; /* the input being looked at */

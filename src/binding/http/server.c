@@ -53,7 +53,7 @@ static void ticked(uv_timer_t *t)
 	uint64_t now = uv_now(&l->loop->uv);
 
 	for (unsigned w = 0; w < WAITS; w++)
-		while (w != WAIT_CORE && l->queue[w].first && now - l->queue[w].first->since >= l->span[w])
+		while (w != WAIT_CORE && w != WAIT_TAKEN && l->queue[w].first && now - l->queue[w].first->since >= l->span[w])
 			conn_expired(l->queue[w].first);
 	if (!l->n_conns)
 		uv_timer_stop(t); /* a server nobody talks to sleeps */
@@ -262,6 +262,11 @@ enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, st
 }
 
 uint16_t http_server_port(const struct http_server *s) { return s->port; }
+
+void http_server_upgrade(struct http_server *s, const struct http_upgrade *u)
+{
+	atomic_store_explicit(&s->upgrade, u, memory_order_release);
+}
 
 void http_server_pages(struct http_server *s, http_page page) { atomic_store_explicit(&s->page, page, memory_order_release); }
 

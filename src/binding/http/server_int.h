@@ -30,7 +30,7 @@ struct exchange {
 };
 
 /* What a connection is waiting for; each has a deadline of its own. */
-enum wait { WAIT_IDLE, WAIT_HEADER, WAIT_BODY, WAIT_CORE, WAIT_WRITE, WAIT_LINGER, WAITS };
+enum wait { WAIT_IDLE, WAIT_HEADER, WAIT_BODY, WAIT_CORE, WAIT_WRITE, WAIT_LINGER, WAIT_TAKEN, WAITS };
 
 /* All connections that wait for the same, longest waiting first: as the span is the same for all of a queue, only heads
  * need to be looked at. */
@@ -42,6 +42,7 @@ struct conn {
 	struct conn *prev, *next;  /* in queue[wait] */
 	uint64_t since;            /* ms of the loop's clock */
 	struct exchange *ex;
+	struct http_taken *taken;  /* who has taken it over; NULL: it is HTTP */
 	char *rest;                /* read and not parsed yet: [rest_at, rest_n) */
 	uint32_t rest_n, rest_at;
 	size_t unread;             /* bytes of answers that wait for the socket, as counted in the server's */
@@ -80,6 +81,7 @@ struct lane {
 struct http_server {
 	struct core *core;
 	_Atomic(http_page) page;   /* set while the loops run */
+	_Atomic(const struct http_upgrade *) upgrade; /* so is this */
 	struct lane *lanes;
 	unsigned n_lanes;
 	uint16_t port;
@@ -99,7 +101,15 @@ void conn_close(struct conn *c);
 void conn_expired(struct conn *c);
 /* The server stops: end now, or after the answer that is outstanding. */
 void conn_stop(struct conn *c, bool now);
+/* The stream's last event. */
+void conn_closed(struct stream *s);
 void exchange_free(struct exchange *ex);
+
+/* upgrade.c */
+/* Does somebody take c over? Then the answer to its request stands in lane->out, or a refusal does. */
+bool upgrade_asked(struct conn *c);
+/* After that answer was sent: what came behind the request, and all further, is his. */
+void upgrade_begin(struct conn *c, const char *rest, size_t n);
 
 /* server.c */
 /* Put c where connections wait for w; the time runs anew unless it waited for that already (WAIT_HEADER, WAIT_BODY). */

@@ -31,6 +31,7 @@ struct call {
 	struct way way;
 	size_t at;               /* the next point of access to try */
 	bool addressed;          /* To is told: the point of access is that of a CSE, or the caller gave To */
+	bool over;               /* it was tried over a connection of the receiver */
 	bool silent;             /* one was reached and did not answer in time */
 	int rsc;                 /* for a deferred end */
 	struct arena arena;
@@ -162,12 +163,39 @@ static bool send_to(struct call *k, struct slice url)
 	return true;
 }
 
-/* The next point of access that has a transport. False: there is none. */
+/* Over a connection that the receiver has opened. False: there is none, or it was tried. */
+static bool send_over_connection(struct call *k)
+{
+	for (unsigned i = 0; i < k->core->n_transports && !k->over && k->way.registree && !k->core->notifier->stopped; i++) {
+		const struct transport *t = &k->core->transports[i];
+
+		if (!t->connected || !t->connected(t->ctx, k->way.registree))
+			continue;
+		k->over = true;
+		compose(k);
+		k->send.registree = k->way.registree;
+		k->send.to = k->to;
+		k->send.timeout = span(k, k->core->cfg->notify.timeout);
+		t->send(t->ctx, &k->send);
+		return true;
+	}
+	return false;
+}
+
+/* The next point of access that has a transport; false: there is none. One whose scheme knows connections from the other side is
+ * that of a server the receiver may have; he is a client here, so a connection of his is taken first (TS-0020 5.2). It is also the way to
+ * who has told no point of access. */
 static bool try_next(struct call *k)
 {
-	while (k->at < k->way.n_poa)
-		if (send_to(k, k->way.poa[k->at++]))
+	if (!k->way.n_poa)
+		return send_over_connection(k);
+	while (k->at < k->way.n_poa) {
+		struct slice poa = k->way.poa[k->at++];
+		const struct transport *t = core_transport(k->core, poa);
+
+		if ((t && t->connected && send_over_connection(k)) || send_to(k, poa))
 			return true;
+	}
 	return false;
 }
 
@@ -290,21 +318,6 @@ static enum found look_elsewhere(struct call *k, struct exec *x, struct slice cs
 	return k->way.channel ? CHANNEL : POA;
 }
 
-/* The AE is registered elsewhere: its <AEAnnc> tells where (TS-0001 10.2.13.12). False: nowhere. */
-static bool original_of(struct call *k, struct exec *x, const struct res *annc, struct slice *cse)
-{
-	struct slice lnk = res_member(annc, S("lnk")), local;
-
-	if (lnk.n < 3)
-		return false;
-	lnk = arena_dup(&k->arena, slice_of(lnk.p + 1, lnk.n - 2));
-	if (ident_route(&k->arena, &x->core->home, lnk, &local, cse) != WHERE_TRANSIT)
-		return false;
-	if (!k->addressed)
-		k->to = lnk;
-	return true;
-}
-
 static enum found look(struct call *k, struct exec *x, struct gather_rule *rule)
 {
 	struct slice local, cse, stem;
@@ -318,12 +331,8 @@ static enum found look(struct call *k, struct exec *x, struct gather_rule *rule)
 		return t.virt && k->o->op == OP_NOTIFY ? NOBODY : look_here(k, x, &t.res, rule);
 	case WHERE_TRANSIT:
 		stem = slice_skip(k->target, 1); /* an S-type AE-ID has the form of a CSE-ID */
-		if (ident_stem(stem) && tree_stem(x->tx, stem, &t.res) == RC_OK && t.res.h.et > x->now) {
-			if (t.res.h.ty != TYPE_AE_ANNC)
-				return look_here(k, x, &t.res, rule);
-			if (!original_of(k, x, &t.res, &cse))
-				return NOBODY;
-		}
+		if (ident_stem(stem) && tree_stem(x->tx, stem, &t.res) == RC_OK && t.res.h.et > x->now)
+			return look_here(k, x, &t.res, rule);
 		return look_elsewhere(k, x, cse);
 	default:
 		return NOBODY;

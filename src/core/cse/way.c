@@ -81,7 +81,8 @@ void way_of(struct exec *x, struct arena *a, const struct res *r, struct way *w)
 {
 	bool unreachable = slice_eq(res_member(r, S("rr")), S("false"));
 
-	*w = (struct way){ .entity = entity_of(x, a, r), .serial = serial_of(a, r), .release1 = is_release1(a, r) };
+	*w = (struct way){ .entity = entity_of(x, a, r), .registree = r->key.n, .serial = serial_of(a, r),
+			   .release1 = is_release1(a, r) };
 	w->n_poa = strings(a, r, S("poa"), w->poa, WAY_POA_MOST);
 	w->channel = channel_below(x, r);
 	if (r->h.ty == TYPE_REMOTE_CSE && w->n_poa && !unreachable)

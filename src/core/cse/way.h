@@ -12,6 +12,7 @@ enum { WAY_POA_MOST = 8 };
 struct way {
 	struct slice poa[WAY_POA_MOST]; size_t n_poa; /* in order; from the arena */
 	struct slice entity;     /* canonical id of whom it leads to: the <AE> or the next CSE; from the arena */
+	uint64_t registree;      /* ordinal of the <AE> or <remoteCSE> of whom it leads to; 0: he is not registered here */
 	uint64_t channel;        /* ordinal of the <pollingChannel> to be used instead; 0: none */
 	enum serial serial;      /* SERIAL_NONE: not said */
 	bool release1;           /* the next hop knows neither rvi nor vsi */

@@ -278,6 +278,19 @@ void notifier_moved(struct exec *x, struct res_key key)
 	writer_outbox_changed(x); /* wakes the notifier after the commit */
 }
 
+void notifier_reachable(struct core *c, uint64_t registree)
+{
+	struct notifier *n = c->notifier;
+
+	pthread_mutex_lock(&n->moved_lock);
+	if (n->n_moved < MOVED_MOST)
+		n->moved[n->n_moved++] = (struct moved){ .key.n = registree };
+	else
+		n->moved_more = n->moved_more ? n->moved_more : 1;
+	pthread_mutex_unlock(&n->moved_lock);
+	notifier_pump(n);
+}
+
 static void run_once(struct notifier *n, struct exec *x)
 {
 	struct feed *f;

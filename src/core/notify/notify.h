@@ -73,6 +73,8 @@ void notifier_wake(struct notifier *n);
 /* The AE `key` can be reached elsewhere from this transaction on: what could not be delivered to it is tried again then, without
  * waiting for the next attempt (CORE-126). Writer only. */
 void notifier_moved(struct exec *x, struct res_key key);
+/* The same without a change in the store: who is registered as the resource with this ordinal has opened a connection. Hub. */
+void notifier_reachable(struct core *c, uint64_t registree);
 void notifier_stop(struct notifier *n); /* on the hub; no more sends are begun */
 void notifier_free(struct notifier *n);
 

@@ -37,7 +37,7 @@ static enum reeve_rc add_rule(struct exec *x, struct arena *a, struct slice link
 	return RC_OK;
 }
 
-static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key key, struct slice cse, struct profile *p)
+static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key key, struct profile *p)
 {
 	struct slice csi, canon;
 	enum ident_kind kind;
@@ -54,7 +54,7 @@ static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key ke
 	csi = json_string(a, &j, json_member(&j, 0, S("csi")));
 	if (ident_parse(a, &x->core->home, csi, &kind, &form, &canon) != RC_OK)
 		return RC_NOMEM;
-	if (!slice_eq(canon, cse))
+	if (!slice_eq(canon, x->core->home.abs))
 		return RC_OK; /* the same hash */
 	p->state = PROFILE_FOUND;
 	links = json_member(&j, 0, S("rlk"));
@@ -77,8 +77,9 @@ static bool any_profile(struct exec *x)
 	return found;
 }
 
-enum reeve_rc profile_for(struct exec *x, struct arena *a, struct slice cse, struct profile *p)
+static enum reeve_rc read_here(struct exec *x, struct arena *a, struct profile *p)
 {
+	struct slice me = x->core->home.abs;
 	struct hash_find f;
 	struct res_key key;
 	enum reeve_rc rc;
@@ -86,10 +87,10 @@ enum reeve_rc profile_for(struct exec *x, struct arena *a, struct slice cse, str
 	*p = (struct profile){ .state = PROFILE_NO_NODE, .rules = arena_array(a, PROFILE_RULES_MOST, sizeof(*p->rules)) };
 	if (!p->rules)
 		return RC_NOMEM;
-	if ((rc = hash_find(x->tx, ST_NODE, hash_stable(cse.p, cse.n), &f)) != RC_OK)
+	if ((rc = hash_find(x->tx, ST_NODE, hash_stable(me.p, me.n), &f)) != RC_OK)
 		return rc;
 	for (int n = 0; rc == RC_OK && n < LOOKS_MOST && hash_find_next(&f, &key) == RC_OK; n++)
-		rc = add_node(x, a, key, cse, p);
+		rc = add_node(x, a, key, p);
 	hash_find_end(&f);
 	if (rc == RC_OK && p->state == PROFILE_NO_NODE && !any_profile(x))
 		p->state = PROFILE_NONE;
@@ -103,7 +104,7 @@ enum reeve_rc profile_of(struct exec *x, struct req *r, struct profile *out)
 	enum reeve_rc rc;
 
 	if (x->core->cfg->type == CSE_IN)
-		return profile_for(x, &r->arena, x->core->home.abs, out);
+		return read_here(x, &r->arena, out);
 	if (!profile_is_far(x->core->cfg)) {
 		*out = (struct profile){ .state = PROFILE_NONE };
 		return RC_OK;
@@ -128,13 +129,13 @@ enum reeve_rc profile_check(struct exec *x, struct req *r, const struct profile 
 	case PROFILE_FOUND:
 		return RC_OK;
 	case PROFILE_NO_NODE:
-		return req_refuse(r, 4128, "the service subscription has no <serviceSubscribedNode> with the CSE-ID of the registrar");
+		return req_refuse(r, 4128, "the service subscription has no <serviceSubscribedNode> with the CSE-ID of this CSE");
 	case PROFILE_NO_ANSWER:
 		*open = cfg->profile.open;
 		return *open ? RC_OK : req_refuse(r, 4128, "the IN-CSE did not tell the service subscription of this CSE; try again later");
 	default:
 		*open = !cfg->profile.required;
-		return *open ? RC_OK : req_refuse(r, 4128, "there is no <m2mServiceSubscriptionProfile> (profile.required)");
+		return *open ? RC_OK : req_refuse(r, 4128, "there is no <m2mServiceSubscriptionProfile> for this CSE (profile.required)");
 	}
 }
 
