@@ -49,21 +49,22 @@ static void metrics(struct core *c, struct buf *b)
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }
 
-bool admin_page(struct core *c, struct slice path, int *status, const char **type, struct buf *body)
+enum http_page_result admin_page(struct http_page_call *call)
 {
 	char why[256];
 
-	if (slice_eq(path, S("/metrics"))) {
-		*type = "text/plain; version=0.0.4";
-		metrics(c, body);
-		return true;
+	if (strcmp(call->method, "GET"))
+		return PAGE_NONE;
+	if (slice_eq(call->path, S("/metrics"))) {
+		call->type = "text/plain; version=0.0.4";
+		metrics(call->core, &call->out);
+		return PAGE_DONE;
 	}
-	if (slice_eq(path, S("/healthz"))) {
-		*type = "text/plain";
-		*status = core_healthy(c, why) ? 200 : 503;
-		buf_slice(body, *status == 200 ? S("ready") : slice_str(why));
-		buf_char(body, '\n');
-		return true;
+	if (slice_eq(call->path, S("/healthz"))) {
+		call->status = core_healthy(call->core, why) ? 200 : 503;
+		buf_slice(&call->out, call->status == 200 ? S("ready") : slice_str(why));
+		buf_char(&call->out, '\n');
+		return PAGE_DONE;
 	}
-	return false;
+	return PAGE_NONE;
 }

@@ -3,9 +3,9 @@
 #ifndef REEVE_ADMIN_PAGES_H
 #define REEVE_ADMIN_PAGES_H
 
-#include "core/core.h"
+#include "binding/http/http.h"
 
 /* For http_server_pages. Any loop. */
-bool admin_page(struct core *c, struct slice path, int *status, const char **type, struct buf *body);
+enum http_page_result admin_page(struct http_page_call *call);
 
 #endif

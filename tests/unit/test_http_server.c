@@ -78,14 +78,21 @@ void core_abandon(struct core *c, struct req *r)
 	r->gone = true;
 }
 
-static bool page(struct core *c, struct slice path, int *status, const char **type, struct buf *body)
+static struct http_page_call *late; /* a page that is answered later */
+
+static enum http_page_result page(struct http_page_call *call)
 {
-	if (!slice_eq(path, S("/page")))
-		return false;
-	*status = 503;
-	*type = "text/x";
-	buf_lit(body, "not yet");
-	return true;
+	if (slice_eq(call->path, S("/slow"))) {
+		buf_printf(&call->out, "%s %.*s %.*s", call->method, SF(call->query), SF(call->body));
+		__atomic_store_n(&late, call, __ATOMIC_SEQ_CST);
+		return PAGE_LATER;
+	}
+	if (!slice_eq(call->path, S("/page")))
+		return PAGE_NONE;
+	call->status = 503;
+	call->type = "text/x";
+	buf_lit(&call->out, "not yet");
+	return PAGE_DONE;
 }
 
 static int set_up(void **state)
@@ -465,6 +472,49 @@ static void pages(void **state)
 	close(fd);
 }
 
+static void wait_late(void)
+{
+	while (!__atomic_load_n(&late, __ATOMIC_SEQ_CST))
+		sched_yield();
+}
+
+static void end_late(void)
+{
+	struct http_page_call *call = late;
+
+	late = NULL;
+	call->status = 201;
+	call->done(call);
+}
+
+/* The other side of a page that takes its time: what is pipelined waits, and who goes away is no harm. */
+static void late_pages(void **state)
+{
+	char head[1024], body[1024];
+	int fd = dial(), gone = dial();
+
+	say(fd, "PATCH /slow?q HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+	wait_late();
+	on_loop(end_late);
+	hear(fd, head, sizeof(head), body, sizeof(body));
+	assert_int_equal(strncmp(head, "HTTP/1.1 201 ", 13), 0);
+	assert_string_equal(body, "PATCH q abc");
+	hear(fd, head, sizeof(head), body, sizeof(body));
+	assert_string_equal(body, "not yet");
+	say(gone, "DELETE /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+	wait_late();
+	assert_int_equal(setsockopt(gone, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)), 0);
+	close(gone);
+	say(fd, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"); /* behind the reset */
+	hear(fd, head, sizeof(head), body, sizeof(body));
+	on_loop(end_late);
+	say(fd, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(fd, head, sizeof(head), body, sizeof(body));
+	assert_string_equal(body, "not yet");
+	assert_int_equal(abandoned, 0);
+	close(fd);
+}
+
 static void too_many_connections(void **state)
 {
 	enum { MOST = 100 };
@@ -579,6 +629,7 @@ int main(void)
 		CASE(refusals),
 		CASE(connections_end),
 		CASE(pages),
+		CASE(late_pages),
 		CASE(too_many_connections),
 		CASE(nothing_is_kept_for_the_idle),
 		CASE(stopped_while_waiting),

@@ -59,7 +59,7 @@ static struct exchange *exchange_get(struct conn *c)
 		return NULL;
 	}
 	ex->conn = c;
-	ex->submitting = ex->answered = false;
+	ex->submitting = ex->answered = ex->paging = false;
 	ex->req.owner = ex;
 	ex->req.done = request_done;
 	memcpy(ex->req.peer.ip, c->ip, sizeof(c->ip));
@@ -106,11 +106,11 @@ void conn_close(struct conn *c)
 	lane_leave(c);
 	if (c->ex) {
 		c->ex->conn = NULL;
-		if (c->busy)
-			core_abandon(core_of(c->lane), &c->ex->req);
-		else
+		if (!c->busy)
 			exchange_put(c->ex);
-		c->ex = NULL; /* the core's: request_done gives it back */
+		else if (!c->ex->paging)
+			core_abandon(core_of(c->lane), &c->ex->req);
+		c->ex = NULL; /* the core's or the page's: request_done, page_done give it back */
 	}
 	atomic_fetch_sub(&c->lane->server->unread, c->unread);
 	stream_close(&c->stream);
@@ -239,32 +239,62 @@ static void request_done(struct req *r)
 	}
 }
 
+/* --- pages --- */
+
+static void page_answered(struct conn *c)
+{
+	struct exchange *ex = c->ex;
+	struct http_page_call *p = &ex->page;
+	struct buf *out = &c->lane->out;
+
+	buf_printf(out, "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n", p->status,
+		   p->type, ex->in.keep_alive && !c->lane->stopping ? "" : "Connection: close\r\n", p->out.n);
+	buf_slice(out, buf_view(&p->out));
+	buf_free(&p->out);
+	ex->paging = false;
+	answered(c, false);
+}
+
+static void page_done(struct http_page_call *p)
+{
+	struct exchange *ex = (struct exchange *)((char *)p - offsetof(struct exchange, page));
+	struct conn *c = ex->conn;
+
+	if (!c) {
+		buf_free(&p->out);
+		ex->paging = false;
+		exchange_put(ex);
+		return;
+	}
+	c->lane->serving = c;
+	page_answered(c);
+	c->lane->serving = NULL;
+	serve(c, NULL, 0);
+}
+
 /* Pages are for who does not speak oneM2M: a request with an Originator goes to the tree even if a resource has such a name. */
 static bool page(struct conn *c)
 {
 	struct exchange *ex = c->ex;
-	struct http_server *s = c->lane->server;
 	struct slice target = ex->in.target;
-	const char *type = "text/plain";
-	http_page answer_page = atomic_load_explicit(&s->page, memory_order_acquire);
-	struct buf body, *out = &c->lane->out;
-	int status = 200;
-	bool is;
+	http_page ask = atomic_load_explicit(&c->lane->server->page, memory_order_acquire);
+	enum http_page_result made;
 
-	if (ex->req.fr.p || !answer_page || c->parser.method != HTTP_GET)
+	if (ex->req.fr.p || !ask)
 		return false;
-	buf_init(&body, 1 << 20);
-	is = answer_page(s->core, slice_cut(&target, '?'), &status, &type, &body);
-	if (is) {
-		buf_printf(out,
-			   "HTTP/1.1 %d \r\nContent-Type: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n",
-			   status, type, ex->in.keep_alive && !c->lane->stopping ? "" : "Connection: close\r\n", body.n);
-		buf_slice(out, buf_view(&body));
-		answered(c, false);
-	}
-	buf_free(&body);
-	return is;
+	ex->page = (struct http_page_call){ .core = core_of(c->lane), .home = c->lane->loop, .method = ex->in.method,
+					    .path = slice_cut(&target, '?'), .query = target, .body = ex->in.body, .peer = &ex->req.peer,
+					    .status = 200, .type = "text/plain", .done = page_done };
+	buf_init(&ex->page.out, 1 << 20);
+	made = ask(&ex->page);
+	if (made == PAGE_LATER)
+		c->busy = ex->paging = true;
+	else if (made == PAGE_DONE)
+		page_answered(c);
+	return made != PAGE_NONE;
 }
+
+/* --- submitting --- */
 
 static void submit(struct conn *c)
 {
@@ -385,7 +415,7 @@ static void serve(struct conn *c, const char *p, size_t n)
  * what only waits to begin is given up. */
 static void half_closed(struct conn *c)
 {
-	if (c->busy)
+	if (c->busy && !c->ex->paging)
 		core_abandon(core_of(c->lane), &c->ex->req);
 }
 

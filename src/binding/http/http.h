@@ -16,8 +16,23 @@ void http_server_stop(struct http_server *s);
 /* Call after core_stop: until then the core may still answer requests whose connection is gone. */
 void http_server_free(struct http_server *s);
 
-/* Pages that are not oneM2M (/metrics, /healthz): fills status, type, body; false when path is none. */
-typedef bool (*http_page)(struct core *c, struct slice path, int *status, const char **type, struct buf *body);
+/* A request for a page that is not oneM2M (/metrics, /healthz, /credentials). */
+struct http_page_call {
+	struct core *core;
+	struct loop *home;
+	/* as sent; valid while the page is asked, not longer */
+	const char *method;
+	struct slice path, query, body;
+	const struct peer *peer; /* who asks, as far as it was proven */
+	/* the answer; 200 and "text/plain" unless the page says otherwise */
+	int status;
+	const char *type;
+	struct buf out;
+	/* When the page answers later: once, on `home`, in a turn of its own, and before http_server_free. */
+	void (*done)(struct http_page_call *call);
+};
+enum http_page_result { PAGE_NONE /* path is none */, PAGE_DONE, PAGE_LATER };
+typedef enum http_page_result (*http_page)(struct http_page_call *call);
 void http_server_pages(struct http_server *s, http_page page);
 
 /* --- another protocol on a listener's connection (RFC 7230 6.7) --- */

@@ -26,7 +26,9 @@ struct exchange {
 	struct conn *conn;         /* NULL: the client has gone */
 	struct exchange *next;     /* in the pool, or in the lane's list of late answers */
 	struct exchange *all_next, **all_link;
+	struct http_page_call page;
 	bool submitting, answered;
+	bool paging;               /* a page is being made: the core knows nothing of it */
 };
 
 /* What a connection is waiting for; each has a deadline of its own. */
