@@ -10,7 +10,7 @@
 # Exit 0 when everything is there afterwards.
 set -eu
 
-run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev libssl-dev libgnutls28-dev libcoap3-dev libmosquitto-dev libwslay-dev curl"
+run="gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev liblmdb-dev libhttp-parser-dev libssl-dev libgnutls28-dev libcoap3-dev libmosquitto-dev libwslay-dev libunistring-dev curl"
 test="libcmocka-dev libcbor-dev libjansson4 clang libclang-rt-14-dev llvm-14 python3-pytest python3-pytest-xdist python3-cbor2 python3-lmdb python3-jwcrypto jose openssl mandoc gnutls-bin libcoap3-bin mosquitto mosquitto-clients python3-websockets python3-cryptography"
 bench="wrk gnutls-bin libcoap3-bin"
 

@@ -15,6 +15,7 @@
 #include "core/pending.h"
 #include "core/points/points.h"
 #include "core/notify/polling.h"
+#include "core/registration/confirm.h"
 #include "core/registration/profile.h"
 #include "core/rights/claims.h"
 #include "core/rights/rights.h"
@@ -240,6 +241,10 @@ static void wrote(struct write_job *j, enum reeve_rc rc)
 	r->work->pending = 0;
 	if (!r->rsc)
 		r->rsc = 5000;
+	if (r->rsc >= 4000 && r->work->confirmed.n) {
+		hub_run(c, r, confirm_undo);
+		return;
+	}
 	answer_here(c, r);
 }
 
@@ -389,6 +394,8 @@ static enum reeve_rc on_loop(struct exec *x, struct req *r)
 		return exec_request(x, r);
 	if (r->op == OP_CREATE && r->ty == TYPE_AE && profile_asks(x, r))
 		return RC_AGAIN;
+	if (r->op == OP_CREATE && r->ty == TYPE_AE && (rc = confirm_asks(x, r)) != RC_OK)
+		return rc;
 	tokens_prepare(x, r);
 	return r->op != OP_RETRIEVE && needs_prelude(x, r) ? RC_AGAIN : RC_UNSUPPORTED;
 }
@@ -409,6 +416,8 @@ static hub_step on_hub(const struct req *r)
 		return announce_fetch;
 	if (r->work->asks_profile)
 		return profile_wait;
+	if (r->work->asks_confirm)
+		return confirm_wait;
 	return rights_waits(r) ? rights_wait : after_hub;
 }
 

@@ -66,6 +66,13 @@ static struct slice cse_of(const struct req_work *w)
 	return id;
 }
 
+/* An AE that registered elsewhere with an S-type AE-ID may have an <AEAnnc> by that name here. */
+static bool registered_here(struct exec *x, struct slice stem)
+{
+	struct res ae;
+	return tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.ty == TYPE_AE && ae.h.et > x->now;
+}
+
 /* Is it an AE that registered here under the credential of this association (SEC-036)? */
 static bool registered_under(struct exec *x, struct req *r, struct slice ae)
 {
@@ -92,7 +99,6 @@ static bool may_become(struct exec *x, struct req *r)
 static enum reeve_rc check_association_ae(struct exec *x, struct req *r)
 {
 	struct req_work *w = r->work;
-	struct res ae;
 	bool proven = false;
 
 	if (w->who_form != ID_STEM)
@@ -100,7 +106,7 @@ static enum reeve_rc check_association_ae(struct exec *x, struct req *r)
 	for (size_t i = 0; i < r->peer.n_ae_ids && !proven; i++)
 		proven = slice_eq(r->peer.ae_ids[i], w->who);
 	if (proven || registered_under(x, r, w->who)) {
-		w->facts.authenticated = tree_stem(x->tx, r->fr, &ae) == RC_OK && ae.h.et > x->now;
+		w->facts.authenticated = registered_here(x, r->fr);
 		return RC_OK;
 	}
 	if (r->op == OP_CREATE && r->ty == TYPE_AE && may_become(x, r))
@@ -148,7 +154,6 @@ static enum reeve_rc check_plain(struct exec *x, struct req *r)
 {
 	const bool proven = x->core->cfg->local_authenticated;
 	struct req_work *w = r->work;
-	struct res ae;
 	struct slice stem = r->fr;
 	bool home = w->who_kind == ID_AE_S;
 
@@ -162,17 +167,39 @@ static enum reeve_rc check_plain(struct exec *x, struct req *r)
 			home = true;
 		while (slice_find(stem, '/') >= 0)
 			stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
-		if (home && tree_stem(x->tx, stem, &ae) == RC_OK)
+		if (home && registered_here(x, stem))
 			return req_refuse(r, 4000, "From of an AE registered here is its AE-ID-Stem (%.*s)", SF(stem));
 		return r->peer.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
 	}
 	if (r->peer.open && !proven)
 		return RC_OK; /* believed, registered or not */
-	if (tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.et > x->now) {
+	if (registered_here(x, stem)) {
 		w->facts.authenticated = proven;
 		return RC_OK;
 	}
 	return r->peer.open ? RC_OK : req_refuse(r, 4106, "the Originator is not registered here");
+}
+
+/* A registrar that creates or updates the <AEAnnc> of an S-type AE at the IN-CSE writes it into From: /mn1/S, /mn1/S123 (TS-0001
+ * 10.2.2.2). It is the registrar that speaks (Q-37). Gives From without that. */
+static struct slice without_registree(struct exec *x, struct req *r)
+{
+	struct slice cse = r->fr, stem;
+	enum ident_kind kind;
+	enum ident_form form;
+
+	r->work->registree = (struct slice){ NULL, 0 };
+	while (cse.n && cse.p[cse.n - 1] != '/')
+		cse.n--;
+	stem = slice_skip(r->fr, cse.n);
+	if (x->core->cfg->type != CSE_IN || cse.n < 2 || !stem.n || stem.p[0] != 'S' || (stem.n > 1 && !ident_stem(stem)) ||
+	    !(r->op == OP_UPDATE || (r->op == OP_CREATE && r->ty == TYPE_AE_ANNC)))
+		return r->fr;
+	cse.n--;
+	if (ident_parse(&r->arena, &x->core->home, cse, &kind, &form, &r->work->who) != RC_OK || kind != ID_CSE || form == ID_STEM)
+		return r->fr;
+	r->work->registree = stem;
+	return cse;
 }
 
 enum reeve_rc check_originator(struct exec *x, struct req *r)
@@ -197,7 +224,7 @@ enum reeve_rc check_originator(struct exec *x, struct req *r)
 		return req_refuse(r, 4106, "the credential of this security association is a CSE's: it does not register an AE");
 	if (registering && !(r->peer.association && ident_stem(r->fr)))
 		return fill_facts(x, r); /* the type's hook looks at From */
-	if (ident_parse(&r->arena, &x->core->home, r->fr, &w->who_kind, &w->who_form, &w->who) != RC_OK)
+	if (ident_parse(&r->arena, &x->core->home, without_registree(x, r), &w->who_kind, &w->who_form, &w->who) != RC_OK)
 		return req_refuse(r, 5000, "out of memory");
 	if (w->who_kind == ID_NONE || w->who_kind == ID_SP)
 		return req_refuse(r, 4000, "From is neither an AE-ID nor a CSE-ID");

@@ -59,6 +59,10 @@ struct req_work {
 	struct announcing *announcing;
 	const struct profile *profile; /* what the IN-CSE said of the service subscription (profile.h) */
 	bool asks_profile;        /* and is to be asked */
+	bool asks_confirm;        /* registration of an S-type AE: the IN-CSE is to be asked (confirm.h) */
+	struct slice wish;        /* for this AE-ID-Stem, or "S": it chooses one */
+	struct slice confirmed;   /* the AE-ID-Stem that it confirmed */
+	struct slice registree;   /* at the IN-CSE: From is a registrar's CSE-ID with this behind it: S, or an S-type stem (originator.c) */
 	struct slice original;    /* rcn 7: the address of what is to be fetched */
 	bool member;              /* a part of another request: not counted */
 	bool internal;            /* the CSE's own: no checks of the Originator */

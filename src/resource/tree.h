@@ -70,7 +70,7 @@ void tree_find_end(struct tree_find *f);
 struct res_new {
 	struct rec_head h;         /* ty, times, counters, flags; lengths, marks and grandparent are filled in by the tree */
 	struct slice name;         /* given by the client, or empty: the generated id becomes the name */
-	struct slice stem;         /* <AE>: the ri and the alias; else empty */
+	struct slice stem;         /* <AE>, and <AEAnnc> of an S-type one: the ri and the alias; else empty */
 	struct slice ri;           /* <CSEBase>: its ri; else empty */
 	const struct res_key *acps; size_t n_acps;
 	struct slice creator;

@@ -227,7 +227,8 @@ static void names_of(struct tree_check *k, const struct res *r, struct slice id)
 
 	if (r->key.parent && (tree_child(k->tx, r->key.parent, res_rn(r), &again) != RC_OK || again.key.n != r->key.n))
 		fault(k, id, "is not found by its name \"%.*s\"", SF(res_rn(r)));
-	if (r->h.ty == TYPE_AE && (tree_stem(k->tx, res_ri(r), &again) != RC_OK || again.key.n != r->key.n))
+	if ((r->h.ty == TYPE_AE || (r->h.ty == TYPE_AE_ANNC && res_ri(r).p[0] == 'S')) &&
+	    (tree_stem(k->tx, res_ri(r), &again) != RC_OK || again.key.n != r->key.n))
 		fault(k, id, "is not found by its AE-ID \"%.*s\"", SF(res_ri(r)));
 }
 

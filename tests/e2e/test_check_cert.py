@@ -353,14 +353,14 @@ def test_authorities(folder, ca):
     accepted(shallow.issue([dns(CSE)]), *anchor("cse", shallow))
     step, text = refused(Authority(folder, above=shallow).issue([dns(CSE)]), *anchor("cse", shallow))
     assert step == "path" and "path length" in text
-    for use, says in ((None, "no trust anchor"), (usage(digital_signature=True, key_cert_sign=True), "is no CA")):  # a right leaf that signs
+    for use in (None, usage(digital_signature=True, key_cert_sign=True)):  # a right leaf that signs
         leaf = ca.issue([dns(CSE)], use=use)
         by_leaf = folder / "by_leaf.pem"
         fake = Authority(folder, above=ca)
         fake.key, fake.name = leaf.key, leaf.cert.subject
         by_leaf.write_bytes(pem(fake.issue([dns("x.m2m.example.com")], cn="below").cert) + pem(leaf.cert))
         step, text = refused(by_leaf, *anchor("cse", ca))
-        assert step == "path" and says in text
+        assert step == "path" and "is no CA" in text
 
 
 def test_depth(folder, ca, tmp_path):

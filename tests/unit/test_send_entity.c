@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "core/cse/registrar.h"
 #include "notify_util.h"
 
 #define HOME "//reeve.local"
@@ -33,6 +34,12 @@ static int first_is_away(struct cse *t, const char *url, size_t nth)
 {
 	(void)t, (void)nth;
 	return url[strlen(url) - 1] == '1' ? NO_CONNECTION : 2000;
+}
+
+static int created_or_updated(struct cse *t, const char *url, size_t nth)
+{
+	(void)t, (void)url;
+	return nth == 2 ? 2000 : 2001; /* our <remoteCSE>, the registrar's <CSEBase>, and what comes then */
 }
 
 static void expect_entity(struct cse *t, const char *url, const char *entity)
@@ -99,12 +106,42 @@ static void of_what_goes_up(void **state)
 	assert_string_equal(nth_sent(t, 0)->entity, HOME "/in");
 }
 
+/* SEC-121: the Credential-ID of the association that an S-type AE came through, as the IN-CSE hears it; asked at the registrar. */
+static void of_registrations(void **state)
+{
+	static const struct peer key = { .association = true, .credential = { "33-key@x.example", 16 } };
+	static struct slice poa[] = { { "test://up", 9 } };
+	struct cse *t = *state;
+	struct call *k;
+	struct sent *s;
+
+	core_stop(t->core);
+	t->cfg.type = CSE_MN;
+	t->cfg.registrar.cse_id = S("/in");
+	t->cfg.registrar.poa = (struct config_list){ poa, 1 };
+	t->content = "{\"m2m:aeA\":{\"ri\":\"S9\"}}";
+	t->answer = created_or_updated;
+	cse_start(t);
+	assert_int_equal(registrar_start(t->core), RC_OK);
+	for (int i = 0; !registrar_registered(t->core) && i < WAIT_S * 100; i++)
+		usleep(10000);
+	k = call_new(t, OP_CREATE, "S", "cse", 2, "{\"m2m:ae\":{\"api\":\"Na\",\"rr\":false,\"srv\":[\"3\"]}}");
+	k->r.peer = key;
+	must(call_end(call_go(k), NULL), 2001);
+	s = nth_sent(t, t->n_sent - 1);
+	assert_string_equal(s->fr, "/reeve/S");
+	assert_string_equal(s->entity, HOME "/in");
+	expect_part(s->pc, "\"lbl\":[\"Credential-ID:33-key@x.example\"]");
+	expect_at(t, "S9", "S9", "\"aei\":\"S9\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cse_test(of_notifications),
 		cse_test(of_requests_in_transit),
 		cse_test(of_what_goes_up),
+		cse_test(of_registrations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,21 @@ static enum found look_elsewhere(struct call *k, struct exec *x, struct slice cs
 	return k->way.channel ? CHANNEL : POA;
 }
 
+/* The AE is registered elsewhere: its <AEAnnc> tells where (TS-0001 10.2.13.12). False: nowhere. */
+static bool original_of(struct call *k, struct exec *x, const struct res *annc, struct slice *cse)
+{
+	struct slice lnk = res_member(annc, S("lnk")), local;
+
+	if (lnk.n < 3)
+		return false;
+	lnk = arena_dup(&k->arena, slice_of(lnk.p + 1, lnk.n - 2));
+	if (ident_route(&k->arena, &x->core->home, lnk, &local, cse) != WHERE_TRANSIT)
+		return false;
+	if (!k->addressed)
+		k->to = lnk;
+	return true;
+}
+
 static enum found look(struct call *k, struct exec *x, struct gather_rule *rule)
 {
 	struct slice local, cse, stem;
@@ -331,8 +346,12 @@ static enum found look(struct call *k, struct exec *x, struct gather_rule *rule)
 		return t.virt && k->o->op == OP_NOTIFY ? NOBODY : look_here(k, x, &t.res, rule);
 	case WHERE_TRANSIT:
 		stem = slice_skip(k->target, 1); /* an S-type AE-ID has the form of a CSE-ID */
-		if (ident_stem(stem) && tree_stem(x->tx, stem, &t.res) == RC_OK && t.res.h.et > x->now)
-			return look_here(k, x, &t.res, rule);
+		if (ident_stem(stem) && tree_stem(x->tx, stem, &t.res) == RC_OK && t.res.h.et > x->now) {
+			if (t.res.h.ty != TYPE_AE_ANNC)
+				return look_here(k, x, &t.res, rule);
+			if (!original_of(k, x, &t.res, &cse))
+				return NOBODY;
+		}
 		return look_elsewhere(k, x, cse);
 	default:
 		return NOBODY;

@@ -495,4 +495,6 @@ void registrar_free(struct registrar *g)
 	free(g);
 }
 
+struct slice registrar_place(const struct core *c) { return c->registrar ? slice_str(c->registrar->there) : S(""); }
+
 bool registrar_registered(const struct core *c) { return c->registrar && atomic_load(&c->registrar->registered); }

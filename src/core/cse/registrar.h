@@ -19,6 +19,9 @@ void registrar_descendants_changed(struct exec *x);
 /* On the hub, after commits. */
 void registrar_wake(struct core *c);
 
+/* The address of our <remoteCSE> there; hub only. */
+struct slice registrar_place(const struct core *c);
+
 /* Is there a registration? Any thread. */
 bool registrar_registered(const struct core *c);
 

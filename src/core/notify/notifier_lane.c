@@ -202,10 +202,24 @@ static void answered(struct outbound *o, const struct rsp *rsp)
 static enum op op_of(const struct unit *u)
 {
 	switch (u->items.first->kind) {
-	case OB_ANNC_UPDATE: return OP_UPDATE;
+	case OB_ANNC_UPDATE:
+	case OB_AE_LEFT: return OP_UPDATE;
 	case OB_ANNC_DELETE: return OP_DELETE;
 	default: return OP_NOTIFY;
 	}
+}
+
+/* The AE has come back, and the IN-CSE was told so: what is still to be said of its leaving must not come after that. */
+static bool outdated(struct exec *x, const struct lane *l)
+{
+	struct slice stem = slice_of(l->target, l->target_n);
+	struct res ae;
+
+	if (l->first->unit->items.first->kind != OB_AE_LEFT)
+		return false;
+	while (slice_find(stem, '/') >= 0)
+		stem = slice_skip(stem, (size_t)slice_find(stem, '/') + 1);
+	return tree_stem(x->tx, stem, &ae) == RC_OK && ae.h.ty == TYPE_AE;
 }
 
 void lane_serve(struct lane *l, struct exec *x)
@@ -226,6 +240,12 @@ void lane_serve(struct lane *l, struct exec *x)
 	}
 	if (u->event && !feed_open(f, x->now)) {
 		wait_until(l, sub_next_change(f->policy, x->now));
+		return;
+	}
+	if (outdated(x, l)) {
+		through(take_first(l));
+		if (l->first)
+			make_ready(l);
 		return;
 	}
 	buf_init(&b, CONTENT_MOST);

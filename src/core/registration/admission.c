@@ -44,6 +44,7 @@ enum reeve_rc admission_open(struct exec *x, struct req *r)
 struct choice {
 	struct exec *x;
 	struct req *r;
+	bool far;                /* for another CSE: the lists of this one say nothing */
 	bool allowed, listed;    /* some stem of that kind: by a rule; and by the lists */
 	struct slice stem;       /* p == NULL: none yet */
 };
@@ -83,7 +84,7 @@ static enum reeve_rc try_pattern(struct choice *c, struct slice pattern, char ki
 		if (!stem.n)
 			return RC_OK;
 		c->allowed = true;
-		if (!lists_admit(cfg, kind, stem))
+		if (!c->far && !lists_admit(cfg, kind, stem))
 			continue;
 		c->listed = true;
 		if (tree_stem(c->x->tx, stem, &other) == RC_NOTFOUND)
@@ -105,7 +106,7 @@ static enum reeve_rc try_rules(struct choice *c, const struct profile *p, const 
 static enum reeve_rc assign(struct exec *x, struct req *r, const struct profile *p, const struct applicant *who, struct slice *stem)
 {
 	struct choice c = { .x = x, .r = r };
-	const char *kinds = r->fr.n ? (r->fr.p[0] == 'S' ? "S" : "C") : p && x->core->cfg->type == CSE_IN ? "CS" : "C";
+	const char *kinds = r->fr.n ? (r->fr.p[0] == 'S' ? "S" : "C") : p ? "CS" : "C";
 	enum reeve_rc rc = RC_OK;
 
 	for (; *kinds && !c.stem.p && rc == RC_OK; kinds++)
@@ -133,6 +134,14 @@ static bool rules_admit(const struct profile *p, const struct applicant *who, st
 	return false;
 }
 
+/* At the IN-CSE: an S-type AE that was registered at another CSE, and is no more, comes here. Its <AEAnnc> makes room. */
+static enum reeve_rc make_room(struct exec *x, struct req *r, const struct res *annc)
+{
+	if (annc->h.ty != TYPE_AE_ANNC || !slice_eq(res_member(annc, S("lnk")), S("\"INACTIVE\"")))
+		return req_refuse(r, 4117, "an AE with this AE-ID-Stem is registered already");
+	return x->write ? exec_delete(x, annc, true) : RC_OK;
+}
+
 static enum reeve_rc check_stem(struct exec *x, struct req *r, const struct profile *p, const struct applicant *who,
 				struct slice stem)
 {
@@ -145,20 +154,15 @@ static enum reeve_rc check_stem(struct exec *x, struct req *r, const struct prof
 		return req_refuse(r, 4126, "no rule of the service subscription allows this App-ID this AE-ID-Stem, coming this way");
 	if (!pattern_admits(&cfg->allow_ae, &cfg->deny_ae, stem))
 		return req_refuse(r, 4126, "this AE-ID may not register here (access.allow-ae, access.deny-ae)");
-	if (tree_stem(x->tx, stem, &other) == RC_OK)
-		return req_refuse(r, 4117, "an AE with the AE-ID-Stem %.*s is registered already", SF(stem));
-	return RC_OK;
+	return tree_stem(x->tx, stem, &other) == RC_OK ? make_room(x, r, &other) : RC_OK;
 }
 
-static enum reeve_rc check_wish(struct exec *x, struct req *r)
+static enum reeve_rc check_wish(struct req *r)
 {
 	char kind = r->fr.n ? r->fr.p[0] : 'C';
 
 	if (kind != 'C' && kind != 'S')
 		return req_refuse(r, 4000, "From of a registration is absent, \"C\", \"S\", or an AE-ID-Stem beginning with C or S");
-	if (kind == 'S' && x->core->cfg->type != CSE_IN)
-		return req_refuse(r, 5001,
-				  "AE-IDs assigned by the service provider need <AEAnnc> at the IN-CSE, which is not supported yet");
 	return RC_OK;
 }
 
@@ -238,19 +242,42 @@ enum reeve_rc admission_stem(struct exec *x, struct req *r, struct slice app, st
 	bool open;
 	enum reeve_rc rc;
 
-	if ((rc = check_wish(x, r)) != RC_OK || (rc = rules_of(x, r, &p, &open)) != RC_OK || (rc = check_certificate(r, app)) != RC_OK)
+	if ((rc = check_wish(r)) != RC_OK || (rc = rules_of(x, r, &p, &open)) != RC_OK || (rc = check_certificate(r, app)) != RC_OK)
 		return rc;
 	if (!pattern_admits(&cfg->allow_app, &cfg->deny_app, app))
 		return req_refuse(r, 4126, "this App-ID may not register here (access.allow-app, access.deny-app)");
 	if (r->peer.association && r->peer.credential.n && (rc = check_known(x, r, open)) != RC_OK)
 		return rc;
-	*stem = r->fr;
-	if (r->fr.n <= 1 && r->peer.association && r->peer.n_ae_ids) {
-		if ((rc = take_proven(x, r, stem)) != RC_OK)
-			return rc;
-	} else if (r->fr.n <= 1) {
+	*stem = r->work->confirmed.n ? r->work->confirmed : r->fr;
+	if (stem->n <= 1 && r->peer.association && r->peer.n_ae_ids)
+		rc = take_proven(x, r, stem);
+	else if (stem->n <= 1)
 		rc = assign(x, r, open ? NULL : &p, &who, stem);
-		return rc == RC_OK && r->peer.association ? check_single(x, r) : rc;
-	}
-	return check_stem(x, r, open ? NULL : &p, &who, *stem);
+	if (rc == RC_OK)
+		rc = check_stem(x, r, open ? NULL : &p, &who, *stem);
+	return rc == RC_OK && r->fr.n <= 1 && r->peer.association ? check_single(x, r) : rc;
+}
+
+enum reeve_rc admission_confirm(struct exec *x, struct req *r, struct slice cse, const struct applicant *who, struct slice wish,
+				struct slice *stem)
+{
+	struct choice c = { .x = x, .r = r, .far = true };
+	struct profile p;
+	bool open;
+	enum reeve_rc rc;
+
+	if ((rc = profile_for(x, &r->arena, cse, &p)) != RC_OK || (rc = profile_check(x, r, &p, &open)) != RC_OK)
+		return rc;
+	if (wish.n > x->core->cfg->limits.name)
+		return req_refuse(r, 4000, "From is no AE-ID-Stem");
+	*stem = wish;
+	if (wish.n > 1)
+		return open || rules_admit(&p, who, wish)
+			       ? RC_OK
+			       : req_refuse(r, 4126, "no rule for the registrar allows this App-ID, AE-ID-Stem and Credential-ID together");
+	if ((rc = open ? try_pattern(&c, S("*"), 'S') : try_rules(&c, &p, who, 'S')) != RC_OK)
+		return rc;
+	*stem = c.stem;
+	return c.stem.p ? RC_OK
+			: req_refuse(r, 4126, "no rule for the registrar has a free S-type AE-ID-Stem for this App-ID and Credential-ID");
 }

@@ -37,7 +37,7 @@ static enum reeve_rc add_rule(struct exec *x, struct arena *a, struct slice link
 	return RC_OK;
 }
 
-static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key key, struct profile *p)
+static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key key, struct slice cse, struct profile *p)
 {
 	struct slice csi, canon;
 	enum ident_kind kind;
@@ -54,7 +54,7 @@ static enum reeve_rc add_node(struct exec *x, struct arena *a, struct res_key ke
 	csi = json_string(a, &j, json_member(&j, 0, S("csi")));
 	if (ident_parse(a, &x->core->home, csi, &kind, &form, &canon) != RC_OK)
 		return RC_NOMEM;
-	if (!slice_eq(canon, x->core->home.abs))
+	if (!slice_eq(canon, cse))
 		return RC_OK; /* the same hash */
 	p->state = PROFILE_FOUND;
 	links = json_member(&j, 0, S("rlk"));
@@ -77,9 +77,8 @@ static bool any_profile(struct exec *x)
 	return found;
 }
 
-static enum reeve_rc read_here(struct exec *x, struct arena *a, struct profile *p)
+enum reeve_rc profile_for(struct exec *x, struct arena *a, struct slice cse, struct profile *p)
 {
-	struct slice me = x->core->home.abs;
 	struct hash_find f;
 	struct res_key key;
 	enum reeve_rc rc;
@@ -87,10 +86,10 @@ static enum reeve_rc read_here(struct exec *x, struct arena *a, struct profile *
 	*p = (struct profile){ .state = PROFILE_NO_NODE, .rules = arena_array(a, PROFILE_RULES_MOST, sizeof(*p->rules)) };
 	if (!p->rules)
 		return RC_NOMEM;
-	if ((rc = hash_find(x->tx, ST_NODE, hash_stable(me.p, me.n), &f)) != RC_OK)
+	if ((rc = hash_find(x->tx, ST_NODE, hash_stable(cse.p, cse.n), &f)) != RC_OK)
 		return rc;
 	for (int n = 0; rc == RC_OK && n < LOOKS_MOST && hash_find_next(&f, &key) == RC_OK; n++)
-		rc = add_node(x, a, key, p);
+		rc = add_node(x, a, key, cse, p);
 	hash_find_end(&f);
 	if (rc == RC_OK && p->state == PROFILE_NO_NODE && !any_profile(x))
 		p->state = PROFILE_NONE;
@@ -104,7 +103,7 @@ enum reeve_rc profile_of(struct exec *x, struct req *r, struct profile *out)
 	enum reeve_rc rc;
 
 	if (x->core->cfg->type == CSE_IN)
-		return read_here(x, &r->arena, out);
+		return profile_for(x, &r->arena, x->core->home.abs, out);
 	if (!profile_is_far(x->core->cfg)) {
 		*out = (struct profile){ .state = PROFILE_NONE };
 		return RC_OK;
@@ -129,13 +128,13 @@ enum reeve_rc profile_check(struct exec *x, struct req *r, const struct profile 
 	case PROFILE_FOUND:
 		return RC_OK;
 	case PROFILE_NO_NODE:
-		return req_refuse(r, 4128, "the service subscription has no <serviceSubscribedNode> with the CSE-ID of this CSE");
+		return req_refuse(r, 4128, "the service subscription has no <serviceSubscribedNode> with the CSE-ID of the registrar");
 	case PROFILE_NO_ANSWER:
 		*open = cfg->profile.open;
 		return *open ? RC_OK : req_refuse(r, 4128, "the IN-CSE did not tell the service subscription of this CSE; try again later");
 	default:
 		*open = !cfg->profile.required;
-		return *open ? RC_OK : req_refuse(r, 4128, "there is no <m2mServiceSubscriptionProfile> for this CSE (profile.required)");
+		return *open ? RC_OK : req_refuse(r, 4128, "there is no <m2mServiceSubscriptionProfile> (profile.required)");
 	}
 }
 

@@ -26,6 +26,8 @@ struct profile {
 
 /* For r, in its arena. RC_AGAIN: the IN-CSE has to be asked first (profile_ask). */
 REEVE_MUST_CHECK enum reeve_rc profile_of(struct exec *x, struct req *r, struct profile *out);
+/* At an IN-CSE: of the CSE `cse` (canonical id), from a. */
+REEVE_MUST_CHECK enum reeve_rc profile_for(struct exec *x, struct arena *a, struct slice cse, struct profile *out);
 /* What does it mean when nobody answered, or there is none? RC_OK: registration is open to whom the operator's lists let in, and *open is
  * true; or the rules decide. RC_REFUSED: 4128 is recorded. */
 REEVE_MUST_CHECK enum reeve_rc profile_check(struct exec *x, struct req *r, const struct profile *p, bool *open);

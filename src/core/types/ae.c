@@ -3,6 +3,7 @@
  * subscription and of the operator's lists (core/registration/admission.h), not of policies. */
 #include "core/association/credential.h"
 #include "core/registration/admission.h"
+#include "core/registration/confirm.h"
 #include "core/audited.h"
 #include "core/notify/notify.h"
 #include "core/rights/tokens.h"
@@ -32,6 +33,8 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 		return rc;
 	if ((rc = ident_parse(d->arena, &x->core->home, stem, &kind, &form, &d->nw.creator)) != RC_OK)
 		return rc;
+	if (confirm_lacks(x, r, stem, d->nw.name))
+		return req_refuse(r, 5000, "the IN-CSE was not asked for this S-type AE-ID; try again");
 	d->nw.stem = stem;
 	quoted = arena_printf(d->arena, "\"%.*s\"", SF(stem));
 	if (!draft_set(d, S("aei"), quoted) || (draft_given(d, S("cr")) && !draft_set(d, S("cr"), quoted)))
@@ -64,10 +67,13 @@ static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *ol
 
 static enum reeve_rc removing(struct exec *x, const struct res *res)
 {
+	enum reeve_rc rc;
+
 	audited(x, &(struct audit_what){ .kind = AUDIT_REGISTRATION, .action = "delete", .target = res_ri(res) });
 	writer_policies_changed(x);
 	tokens_forget(x, res->creator); /* */
-	return credential_unbind(x->tx, res->creator);
+	rc = credential_unbind(x->tx, res->creator);
+	return rc == RC_OK ? confirm_removing(x, res) : rc;
 }
 
 const struct type_hooks type_ae = { .ty = 2, .admit = admit, .check = check, .created = created, .updated = updated, .removing = removing };
