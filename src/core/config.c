@@ -62,6 +62,7 @@ void config_defaults(struct config *c)
 		.type = CSE_IN,
 		.data = "/var/lib/reeve",
 		.store_max = (uint64_t)64 * 1024 * MIB,
+		.journal = 32 * MIB,
 		.registrar = { .lifetime = 24 * HOUR, .retry_first = 1 * USEC_S, .retry_most = 5 * MINUTE, .deregister = false },
 		.http = { .address = "127.0.0.1", .port = 8080, .open = false },
 		.https = { .port = 8443 },

@@ -56,6 +56,7 @@ struct config {
 	/* store */
 	const char *data;           /* folder */
 	uint64_t store_max;
+	size_t journal;             /* bytes; 0: none */
 	bool no_sync;
 	/* the CSE this one is registered at */
 	struct {

@@ -275,7 +275,8 @@ static enum reeve_rc open_trust(struct core *c, char why[256])
 
 static enum reeve_rc open_store(struct core *c, char why[256])
 {
-	struct store_options o = { .path = c->cfg->data, .max_bytes = c->cfg->store_max, .no_sync = c->cfg->no_sync };
+	struct store_options o = { .path = c->cfg->data, .max_bytes = c->cfg->store_max, .no_sync = c->cfg->no_sync,
+				   .journal = c->cfg->journal };
 	char path[4096];
 	enum reeve_rc rc;
 

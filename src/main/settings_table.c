@@ -58,6 +58,10 @@ const struct option options[] = {
 	  "a time may use it." },
 	{ "store", "max", OPT_BYTES64, AT(store_max), 1 << 20, (uint64_t)1 << 46,
 	  "The store never grows beyond this. It is address space, not memory; the disk may be full earlier." },
+	{ "store", "journal", OPT_BYTES, AT(journal), 0, 1 << 30,
+	  "Disk space of the journal, which makes a change durable by one flush instead of two. It is made in the background at the "
+	  "first start, and "
+	  "not on a disk with little room. 0: none." },
 	{ "store", "sync", OPT_BOOL_NOT, AT(no_sync), 0, 0,
 	  "Answer a change only when it is on the disk. With false, a crash loses acknowledged changes: for measurements only." },
 

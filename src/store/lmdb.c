@@ -120,6 +120,10 @@ enum reeve_rc st_renew(struct st_tx *tx)
 		atomic_store(&tx->active, g);
 		if (atomic_load(&s->gen) != g)
 			continue;
+		if (!g) { /* it is being repaired */
+			atomic_store(&tx->active, NULL);
+			return st_fail(s, "read", EIO);
+		}
 		err = tx->gen == g ? mdb_txn_renew(tx->txn) : move_reader(tx, g);
 		if (!err)
 			err = settled(tx, g);
@@ -240,7 +244,9 @@ enum reeve_rc st_begin(struct store *s, struct st_tx **out)
 	int err;
 
 	for (int tries = 0;; tries++) {
-		rc = await_quiet(s);
+		rc = st_journal_begin(s);
+		if (rc == RC_OK)
+			rc = await_quiet(s);
 		if (rc != RC_OK)
 			return rc;
 		g = atomic_load(&s->gen);
@@ -259,7 +265,9 @@ enum reeve_rc st_begin(struct store *s, struct st_tx **out)
 	tx->write = true;
 	tx->failed = RC_OK;
 	tx->changes = 0;
-	tx->tight = little_room(s, g);
+	if (tx->journal)
+		st_journal_clear(tx->journal);
+	tx->tight = little_room(s, g) && (!st_journal_yield(s) || little_room(s, g));
 	if (tx->tight)
 		(void)st_fail(s, "little room is left, only removals are done", ENOSPC);
 	*out = tx;
@@ -273,7 +281,7 @@ static void revive_if_dead(struct store *s)
 {
 	struct generation *g = atomic_load(&s->gen);
 	MDB_txn *probe;
-	int err = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &probe);
+	int err = g ? mdb_txn_begin(g->env, NULL, MDB_RDONLY, &probe) : EIO;
 
 	if (!err)
 		mdb_txn_abort(probe);
@@ -294,14 +302,18 @@ enum reeve_rc st_commit(struct st_tx *tx)
 	char why[sizeof(tx->store->why)];
 	int err;
 
-	if (rc != RC_OK) {
+	if (rc == RC_OK && tx->journal)
+		rc = st_journal_write(tx);
+	if (rc != RC_OK && rc != RC_LIMIT) {
 		st_abort(tx);
 		return rc;
 	}
 	err = mdb_txn_commit(tx->txn);
 	tx->txn = NULL;
 	if (!err)
-		return RC_OK;
+		return rc == RC_LIMIT ? st_journal_without(tx->journal) : RC_OK;
+	if (tx->journal && rc == RC_OK)
+		st_journal_undone(tx->journal);
 	rc = st_fail(tx->store, "commit", cause(tx->store, err));
 	memcpy(why, st_why(tx->store), sizeof(why));
 	revive_if_dead(tx->store);
@@ -402,16 +414,31 @@ static enum reeve_rc put(struct st_tx *tx, enum st_table t, struct slice key, MD
 enum reeve_rc st_put(struct st_tx *tx, enum st_table t, struct slice key, struct slice value)
 {
 	MDB_val v = val_of(value);
+
+	if (tx->journal && key_fits(key))
+		st_journal_put(tx, t, key, value);
 	return put(tx, t, key, &v, 0);
+}
+
+static enum reeve_rc reserve_room(struct st_tx *tx, enum st_table t, struct slice key, size_t n, void **room)
+{
+	MDB_val v = { n, NULL };
+	enum reeve_rc rc;
+
+	if (tx->journal)
+		st_journal_close_hole(tx->journal); /* the room of the last one may move */
+	rc = put(tx, t, key, &v, MDB_RESERVE);
+	if (rc == RC_OK)
+		*room = v.mv_data;
+	return rc;
 }
 
 enum reeve_rc st_reserve(struct st_tx *tx, enum st_table t, struct slice key, size_t n, void **room)
 {
-	MDB_val v = { n, NULL };
-	enum reeve_rc rc = put(tx, t, key, &v, MDB_RESERVE);
+	enum reeve_rc rc = reserve_room(tx, t, key, n, room);
 
-	if (rc == RC_OK)
-		*room = v.mv_data;
+	if (rc == RC_OK && tx->journal)
+		st_journal_reserve(tx, t, key, n, *room);
 	return rc;
 }
 
@@ -434,7 +461,9 @@ enum reeve_rc st_patch(struct st_tx *tx, enum st_table t, struct slice key, size
 			return RC_NOMEM;
 		memcpy(copy, old.p, old.n);
 	}
-	rc = st_reserve(tx, t, key, old.n, &room);
+	rc = reserve_room(tx, t, key, old.n, &room);
+	if (rc == RC_OK && tx->journal)
+		st_journal_patch(tx, t, key, at, p, n);
 	if (rc == RC_OK) {
 		if (copy)
 			memcpy(room, copy, old.n);
@@ -452,6 +481,8 @@ enum reeve_rc st_del(struct st_tx *tx, enum st_table t, struct slice key)
 		return tx->failed;
 	if (!key_fits(key))
 		return RC_NOTFOUND;
+	if (tx->journal)
+		st_journal_del(tx, t, key);
 	tx->changes++;
 	return outcome(tx, "write", mdb_del(tx->txn, tx->gen->dbi[t], &k, NULL));
 }

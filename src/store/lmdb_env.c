@@ -162,7 +162,7 @@ static int open_tables(struct store *s, struct generation *g)
 }
 
 /* Open an environment and its tables. The address space asked for is halved until the machine grants it. */
-static int open_generation(struct store *s, struct generation **out)
+int st_open_generation(struct store *s, struct generation **out)
 {
 	struct generation *g = calloc(1, sizeof(*g));
 	int rc;
@@ -231,8 +231,11 @@ static enum reeve_rc open_first(struct store *s, char why[256])
 {
 	struct generation *g = NULL;
 	enum reeve_rc rc;
-	int err = open_generation(s, &g);
+	int err;
 
+	if ((rc = st_journal_recover(s, why)) != RC_OK)
+		return rc;
+	err = st_open_generation(s, &g);
 	if (err) {
 		snprintf(why, 256, "%s: %s", s->path,
 			 err == MDB_NOTFOUND || (s->o.read_only && err == ENOENT) ? "there is no store yet" :
@@ -248,7 +251,7 @@ static enum reeve_rc open_first(struct store *s, char why[256])
 		return rc;
 	}
 	atomic_store(&s->gen, g);
-	return RC_OK;
+	return st_journal_start(s, why);
 }
 
 enum reeve_rc store_open(const struct store_options *o, struct store **out, char why[256])
@@ -286,6 +289,7 @@ void store_close(struct store *s)
 
 	if (!s)
 		return;
+	st_journal_stop(s);
 	st_retired_quiet(s);
 	g = atomic_load(&s->gen);
 	if (g)
@@ -329,7 +333,7 @@ bool st_retired_quiet(struct store *s)
 	quiet = lookers_gone(s);
 	for (struct generation **p = &s->retired, *g; (g = *p) != NULL;) {
 		quiet = quiet && !reader_in(s, g, true);
-		if (reader_in(s, g, false)) {
+		if (reader_in(s, g, false) || st_journal_pins(s, g)) {
 			p = &g->older;
 			continue;
 		}
@@ -351,7 +355,7 @@ static int replace(struct store *s, struct generation *g)
 	snprintf(file, sizeof(file), "%s/lock.mdb", s->path);
 	if (!s->o.read_only && unlink(file) < 0 && errno != ENOENT)
 		return errno;
-	err = open_generation(s, &fresh);
+	err = st_open_generation(s, &fresh);
 	if (err)
 		return err;
 	g->older = s->retired;
@@ -359,6 +363,20 @@ static int replace(struct store *s, struct generation *g)
 	s->lookers_count = true;
 	atomic_store(&s->gen, fresh);
 	return 0;
+}
+
+void st_retire(struct store *s)
+{
+	struct generation *g;
+
+	pthread_mutex_lock(&s->lock);
+	g = atomic_exchange(&s->gen, NULL);
+	if (g) {
+		g->older = s->retired;
+		s->retired = g;
+		s->lookers_count = true;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 enum reeve_rc st_revive(struct store *s, struct generation *g)

@@ -40,6 +40,8 @@ struct store_options {
 	unsigned readers;     /* most readers at a time */
 	bool read_only;       /* for `reeve check store`: works beside a running process */
 	bool no_sync;         /* benchmarks and tests only: commits are not durable */
+	size_t journal;       /* bytes of the journal, about: a commit then takes one flush instead of two. 0: none */
+	bool power_lost;      /* tests: take the journal for one that another run of the system left */
 };
 
 /* Open or create. On failure `why` (NUL-terminated) tells what to do: RC_BUSY, RC_VERSION (newer schema), RC_IO, RC_FULL. */

@@ -194,29 +194,35 @@ def shim(tmp_path_factory):
 
 
 class Disk:
-    """A server on a disk that does what a test says."""
+    """A server on a disk that does what a test says: full, no sync, no write, no meta page (how LMDB alone commits), no sync of data.mdb."""
 
-    def __init__(self, shim, folder, new_server, settings=None):
+    RULES = {"0": "", "F": "write ENOSPC 0 -1\njournal ENOSPC 0 -1\n", "S": "sync EIO 0 -1\njournalsync EIO 0 -1\n",
+             "W": "write EIO 0 -1\njournal EIO 0 -1\n", "M": "meta EIO 0 -1\n", "D": "sync EIO 0 -1\n"}
+
+    def __init__(self, shim, folder, new_server, settings):
         self.control = folder / "fault"
         self.control.write_text("")
         self.said = 0
         env = {"LD_PRELOAD": shim, "FAILIO": str(self.control),
                "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:verify_asan_link_order=0"}
-        self.server = new_server(settings or {}, env=env)
+        self.server = new_server(settings, env=env)
 
     def say(self, state):
         new = self.control.with_suffix(".new")
-        new.write_text({"0": "", "F": "write ENOSPC 0 -1\n", "S": "sync EIO 0 -1\n", "W": "write EIO 0 -1\n", "M": "meta EIO 0 -1\n"}[state])
+        new.write_text(self.RULES[state])
         self.said += 1
         os.utime(new, ns=(self.said * 10**9, self.said * 10**9))  # the clock of files is too coarse to tell two states apart
         new.replace(self.control)
 
 
-@pytest.mark.parametrize("state", ["F", "S", "W", "M"])
-def test_failing_disk(shim, tmp_path, new_server, state):
+WITH, WITHOUT = {"store.journal": "1MiB"}, {"store.journal": 0}
+
+
+@pytest.mark.parametrize("journal, state", [(WITHOUT, "F"), (WITHOUT, "S"), (WITHOUT, "W"), (WITHOUT, "M"), (WITH, "F"), (WITH, "S"), (WITH, "W")])
+def test_failing_disk(shim, tmp_path, new_server, journal, state):
     """Full, failing to make durable, failing to write: changes are refused with 5xxx and did not happen, reading goes on, /healthz
     says why, and when the disk is well again so is the server"""
-    disk = Disk(shim, tmp_path, new_server)
+    disk = Disk(shim, tmp_path, new_server, journal)
     s = disk.server
     a = s.register()
     cnt = a.container(lbl=["before"])
@@ -245,10 +251,10 @@ def test_failing_disk(shim, tmp_path, new_server, state):
     a.retrieve(a.at + "/lost").expect(4004)
 
 
-@pytest.mark.parametrize("state", ["F", "S"])
-def test_kill_while_the_disk_fails(shim, tmp_path, new_server, state):
+@pytest.mark.parametrize("journal, state", [(WITHOUT, "F"), (WITHOUT, "S"), (WITH, "F"), (WITH, "S")])
+def test_kill_while_the_disk_fails(shim, tmp_path, new_server, journal, state):
     """Refused is refused, also after a crash"""
-    disk = Disk(shim, tmp_path, new_server)
+    disk = Disk(shim, tmp_path, new_server, journal)
     s = disk.server
     a = s.register()
     cnt = a.container()
@@ -263,14 +269,15 @@ def test_kill_while_the_disk_fails(shim, tmp_path, new_server, state):
     a.instance(cnt, "more")
 
 
-def test_failing_disk_under_load(shim, tmp_path, new_server):
+@pytest.mark.parametrize("journal, states", [(WITHOUT, "FSMF"), (WITH, "FSDWDF")])
+def test_failing_disk_under_load(shim, tmp_path, new_server, journal, states):
     """The disk fails and recovers several times under load: acknowledged once and only once, refused never"""
-    disk = Disk(shim, tmp_path, new_server)
+    disk = Disk(shim, tmp_path, new_server, journal)
     s = disk.server
     a = s.register()
     containers = [a.container() for _ in range(2)]
     load = Load(s, containers, a)
-    for state in ("F", "S", "M", "F"):
+    for state in states:
         n = len(load.acknowledged)
         wait_until(lambda: len(load.acknowledged) > n + 50, timeout=60)
         failures = s.metrics()["commit_failures"]

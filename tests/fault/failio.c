@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands between LMDB and the C library: makes writes and syncs of data.mdb fail on demand, and records them.
+/* Stands between LMDB and the C library: makes writes and syncs of a store fail on demand, and records them.
  *
  * Two ways to use it. Linked into a test: its definitions come before the C library's, and failio.h controls it. As a
  * module given in LD_PRELOAD to a whole program: the file named by FAILIO holds lines
- *     write|sync|meta ERRNO-NAME SKIP COUNT          (e.g. "sync EIO 0 -1", "write ENOSPC 3 1")
+ *     write|sync|meta|journal|journalsync ERRNO-NAME SKIP COUNT          (e.g. "sync EIO 0 -1", "write ENOSPC 3 1")
  * and is read again whenever it changes; an empty or missing file lets everything pass. "meta" are the writes through a descriptor
- * opened with O_DSYNC: how LMDB makes a commit valid, and what must not fail if it is to live on. */
+ * opened with O_DSYNC: how LMDB makes a commit valid, and what must not fail if it is to live on; the others are
+ * of data.mdb or of the journal's files. */
 #undef _FILE_OFFSET_BITS /* pwrite is to be called pwrite, as LMDB calls it */
 #include "failio.h"
 
@@ -81,7 +82,7 @@ const struct failio_op *failio_recorded(size_t *n)
 static void read_control(void)
 {
 	static const struct { const char *name; int err; } errs[] = { { "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EDQUOT", EDQUOT } };
-	static const char *const calls[FAILIO_CALLS] = { "write", "sync", "meta" };
+	static const char *const calls[FAILIO_CALLS] = { "write", "sync", "meta", "journal", "journalsync" };
 	const char *file = getenv("FAILIO");
 	char call[16], err[16];
 	struct stat st;
@@ -109,14 +110,21 @@ static void read_control(void)
 		fclose(f);
 }
 
-static bool is_store(int fd)
+/* Which file of a store it is, or -1. */
+static int store_file(int fd)
 {
+	static const char *const names[FAILIO_FILES] = { "/data.mdb", "/journal.0", "/journal.1" };
 	char link[64], path[4096];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
-	return n > 9 && memcmp(path + n - 9, "/data.mdb", 9) == 0;
+	for (int i = 0; i < FAILIO_FILES; i++) {
+		ssize_t len = (ssize_t)strlen(names[i]);
+		if (n > len && memcmp(path + n - len, names[i], (size_t)len) == 0)
+			return i;
+	}
+	return -1;
 }
 
 /* True when this call is to fail; errno is set. */
@@ -141,7 +149,7 @@ static bool fails(enum failio_call call)
 	return yes;
 }
 
-static void record(bool sync, bool durable, off_t at, const void *p, size_t n)
+static void record(int file, bool sync, bool durable, off_t at, const void *p, size_t n)
 {
 	pthread_mutex_lock(&lock);
 	if (recording) {
@@ -151,7 +159,7 @@ static void record(bool sync, bool durable, off_t at, const void *p, size_t n)
 			if (!ops)
 				abort();
 		}
-		ops[n_ops] = (struct failio_op){ sync, durable, at, n, n ? malloc(n) : NULL };
+		ops[n_ops] = (struct failio_op){ file, sync, durable, at, n, n ? malloc(n) : NULL };
 		if (n)
 			memcpy(ops[n_ops].data, p, n);
 		n_ops++;
@@ -166,39 +174,44 @@ static bool durable_fd(int fd) { return fcntl(fd, F_GETFL) & O_DSYNC; }
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
+	int file = store_file(fd);
 
 	if (!real)
 		real = REAL(pwrite);
-	if (is_store(fd)) {
-		if (fails(durable_fd(fd) ? FAILIO_META : FAILIO_WRITE))
+	if (file >= 0) {
+		if (fails(file > 0 ? FAILIO_JOURNAL : durable_fd(fd) ? FAILIO_META : FAILIO_WRITE))
 			return -1;
-		record(false, durable_fd(fd), at, p, n);
+		record(file, false, durable_fd(fd), at, p, n);
 	}
 	return real(fd, p, n, at);
 }
 
-/* What our own code calls to keep the file longer than it is used: recorded, but no failure of a commit. */
+/* What our own code calls. For data.mdb, to keep the file longer than it is used: recorded, but no failure of a commit. */
 ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
+	int file = store_file(fd);
 
 	if (!real)
 		real = REAL(pwrite64);
-	if (is_store(fd))
-		record(false, durable_fd(fd), at, p, n);
+	if (file > 0 && fails(FAILIO_JOURNAL))
+		return -1;
+	if (file >= 0)
+		record(file, false, durable_fd(fd), at, p, n);
 	return real(fd, p, n, at);
 }
 
 ssize_t write(int fd, const void *p, size_t n)
 {
 	static ssize_t (*real)(int, const void *, size_t);
+	int file = store_file(fd);
 
 	if (!real)
 		real = REAL(write);
-	if (is_store(fd)) {
+	if (file >= 0) {
 		if (fails(FAILIO_WRITE))
 			return -1;
-		record(false, false, lseek(fd, 0, SEEK_CUR), p, n);
+		record(file, false, false, lseek(fd, 0, SEEK_CUR), p, n);
 	}
 	return real(fd, p, n);
 }
@@ -206,15 +219,16 @@ ssize_t write(int fd, const void *p, size_t n)
 ssize_t writev(int fd, const struct iovec *v, int n)
 {
 	static ssize_t (*real)(int, const struct iovec *, int);
+	int file = store_file(fd);
 
 	if (!real)
 		real = REAL(writev);
-	if (is_store(fd)) {
+	if (file >= 0) {
 		off_t at = lseek(fd, 0, SEEK_CUR);
 		if (fails(FAILIO_WRITE))
 			return -1;
 		for (int i = 0; i < n; i++) {
-			record(false, false, at, v[i].iov_base, v[i].iov_len);
+			record(file, false, false, at, v[i].iov_base, v[i].iov_len);
 			at += (off_t)v[i].iov_len;
 		}
 	}
@@ -223,10 +237,12 @@ ssize_t writev(int fd, const struct iovec *v, int n)
 
 static int sync_with(int (*real)(int), int fd)
 {
-	if (is_store(fd)) {
-		if (fails(FAILIO_SYNC))
+	int file = store_file(fd);
+
+	if (file >= 0) {
+		if (fails(file > 0 ? FAILIO_JOURNAL_SYNC : FAILIO_SYNC))
 			return -1;
-		record(true, false, 0, NULL, 0);
+		record(file, true, false, 0, NULL, 0);
 	}
 	return real(fd);
 }

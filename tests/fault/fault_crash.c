@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -19,7 +20,7 @@
 #include "../unit/tree_util.h"
 #include "failio.h"
 
-enum { COMMITS = 60, SECTOR = 512 };
+enum { COMMITS = 60, SECTOR = 512, JOURNAL = 1 << 20 };
 
 /* FAULT_ROUNDS=1000 for a long run. */
 static unsigned rounds(unsigned usual)
@@ -38,9 +39,11 @@ static unsigned pick(unsigned n)
 	return (unsigned)(random_state >> 33) % n;
 }
 
-static void open_synced(struct test_store *t)
+static size_t journal; /* bytes; 0: none */
+
+static void open_again(struct test_store *t, bool power_lost)
 {
-	struct store_options o = { .path = t->path, .readers = 4 };
+	struct store_options o = { .path = t->path, .readers = 4, .journal = journal, .power_lost = power_lost };
 	enum reeve_rc rc = store_open(&o, &t->s, t->why);
 
 	if (rc != RC_OK)
@@ -49,7 +52,10 @@ static void open_synced(struct test_store *t)
 	assert_ok(st_reader_new(t->s, &t->reader));
 }
 
-/* One transaction: a few instances below the container, its counters, and as many outbox entries. Sometimes the oldest instances go. Returns
+static void open_synced(struct test_store *t) { open_again(t, false); }
+
+/* One transaction: a few instances below the container, its counters, and as many outbox entries. Sometimes the oldest instances go.
+ * Returns
  * how many instances were ever made. */
 static uint64_t work(struct test_tree *t)
 {
@@ -133,9 +139,8 @@ static void child_works(struct test_store *t, int to)
 	}
 }
 
-static void killed_at_any_time(void **state)
+static void killed(struct test_store *t)
 {
-	struct test_store *t = *state;
 	uint64_t acknowledged = 0, made;
 	unsigned most = rounds(20);
 
@@ -170,6 +175,18 @@ static void killed_at_any_time(void **state)
 	assert_true(acknowledged > most * 10);
 }
 
+static void killed_at_any_time(void **state)
+{
+	journal = 0;
+	killed(*state);
+}
+
+static void killed_with_a_journal(void **state)
+{
+	journal = JOURNAL;
+	killed(*state);
+}
+
 /* --- power loss --- */
 
 struct image { char *p; size_t n; };
@@ -186,6 +203,33 @@ static struct image load(const char *file)
 	assert_int_equal(read(fd, m.p, m.n), m.n);
 	close(fd);
 	return m;
+}
+
+static void store_file_name(const struct test_store *t, int f, char out[128])
+{
+	static const char *const names[FAILIO_FILES] = { "data.mdb", "journal.0", "journal.1" };
+	snprintf(out, 128, "%s/%s", t->path, names[f]);
+}
+
+/* The journal's files are made in the background: commit until it is in use, which shows in its head. */
+static void await_journal(struct test_store *t)
+{
+	static const struct timespec pause = { 0, 1000000 };
+	struct test_tree tree;
+	char file[128], mark[9] = "";
+	int fd;
+
+	for (int f = 1; !mark[0]; f = 3 - f) {
+		nanosleep(&pause, NULL);
+		test_tree_begin(&tree, t);
+		work(&tree);
+		store_file_name(t, f, file);
+		fd = open(file, O_RDONLY);
+		if (fd < 0)
+			continue;
+		(void)!read(fd, mark, 8);
+		close(fd);
+	}
 }
 
 static void apply(struct image *m, off_t at, const char *p, size_t n)
@@ -215,72 +259,103 @@ static void apply_some(struct image *m, const struct failio_op *op, unsigned of_
 	}
 }
 
-static void power_is_lost_at(struct image base, const struct failio_op *ops, size_t moment, uint64_t least, struct test_store *t)
+/* Of each file: what was synced before the moment, and of the rest some sectors. */
+static void power_is_lost_at(const struct image base[FAILIO_FILES], const struct failio_op *ops, size_t moment, uint64_t least,
+				struct test_store *t)
 {
 	static const unsigned shares[] = { 0, 1, 4, 7, 8 };
-	struct image m = { malloc(base.n), base.n };
 	unsigned share = shares[pick(5)];
-	size_t synced = 0;
-	char file[128];
-	int fd;
 
-	memcpy(m.p, base.p, base.n);
-	for (size_t i = 0; i < moment; i++)
-		if (ops[i].sync)
-			synced = i;
-	for (size_t i = 0; i < moment; i++) {
-		if (ops[i].sync)
+	for (int f = 0; f < FAILIO_FILES; f++) {
+		struct image m = { malloc(base[f].n + 1), base[f].n };
+		size_t synced = 0;
+		char file[128];
+		int fd;
+
+		if (!base[f].n)
 			continue;
-		if (i < synced || ops[i].durable)
-			apply(&m, ops[i].at, ops[i].data, ops[i].n);
-		else
-			apply_some(&m, &ops[i], share);
+		memcpy(m.p, base[f].p, base[f].n);
+		for (size_t i = 0; i < moment; i++)
+			if (ops[i].sync && ops[i].file == f)
+				synced = i;
+		for (size_t i = 0; i < moment; i++) {
+			if (ops[i].sync || ops[i].file != f)
+				continue;
+			if (i < synced || ops[i].durable)
+				apply(&m, ops[i].at, ops[i].data, ops[i].n);
+			else
+				apply_some(&m, &ops[i], share);
+		}
+		store_file_name(t, f, file);
+		fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		assert_int_equal(write(fd, m.p, m.n), m.n);
+		close(fd);
+		free(m.p);
 	}
-	snprintf(file, sizeof(file), "%s/data.mdb", t->path);
-	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_int_equal(write(fd, m.p, m.n), m.n);
-	close(fd);
-	free(m.p);
-	test_store_open(t, 0);
+	open_again(t, true);
 	assert_true(inspect(t) >= least);
 	test_store_close(t);
 }
 
-static void power_is_lost_at_any_time(void **state)
+static void power_is_lost(struct test_store *t, struct test_store *copy, int commits)
 {
-	static struct { size_t op; uint64_t made; } acks[COMMITS];
-	struct test_store *t = *state, *copy = NULL;
+	struct { size_t op; uint64_t made; } *acks = calloc((size_t)commits, sizeof(*acks));
+	struct image base[FAILIO_FILES] = { { NULL, 0 } };
 	const struct failio_op *ops;
 	struct test_tree tree;
-	struct image base;
 	char file[128];
 	size_t n;
 
-	assert_int_equal(test_store_setup((void **)&copy), 0);
 	test_store_close(copy);
 	test_store_close(t);
 	open_synced(t);
 	test_tree_begin(&tree, t);
 	work(&tree);
-	snprintf(file, sizeof(file), "%s/data.mdb", t->path);
-	base = load(file);
+	if (journal)
+		await_journal(t);
+	for (int f = 0; f < (journal ? FAILIO_FILES : 1); f++) {
+		store_file_name(t, f, file);
+		base[f] = load(file);
+	}
 	failio_record(true);
-	for (int i = 0; i < COMMITS; i++) {
+	for (int i = 0; i < commits; i++) {
 		test_tree_begin(&tree, t);
 		acks[i].made = work(&tree);
 		failio_recorded(&acks[i].op);
 	}
 	failio_record(false);
 	ops = failio_recorded(&n);
-	assert_true(n > COMMITS * 3);
+	assert_true(n > (size_t)commits * 3);
 	for (unsigned i = 0, most = rounds(150); i < most; i++) {
 		size_t moment = pick((unsigned)n + 1);
 		uint64_t least = 1;
-		for (int a = 0; a < COMMITS && acks[a].op <= moment; a++)
+		for (int a = 0; a < commits && acks[a].op <= moment; a++)
 			least = acks[a].made;
 		power_is_lost_at(base, ops, moment, least, copy);
 	}
-	free(base.p);
+	for (int f = 0; f < FAILIO_FILES; f++)
+		free(base[f].p);
+	free(acks);
+}
+
+static void power_is_lost_at_any_time(void **state)
+{
+	struct test_store *copy = NULL;
+
+	journal = 0;
+	assert_int_equal(test_store_setup((void **)&copy), 0);
+	power_is_lost(*state, copy, COMMITS);
+	test_store_teardown((void **)&copy);
+}
+
+/* Long enough for several checkpoints. */
+static void power_is_lost_with_a_journal(void **state)
+{
+	struct test_store *copy = NULL;
+
+	journal = JOURNAL;
+	assert_int_equal(test_store_setup((void **)&copy), 0);
+	power_is_lost(*state, copy, 10 * COMMITS);
 	test_store_teardown((void **)&copy);
 }
 
@@ -288,7 +363,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		store_test(killed_at_any_time),
+		store_test(killed_with_a_journal),
 		store_test(power_is_lost_at_any_time),
+		store_test(power_is_lost_with_a_journal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,7 +266,8 @@ static void *read_on(void *arg)
 		atomic_fetch_add(&c->reads, 1);
 		if (!good) {
 			if (!atomic_load(&c->bad))
-				print_error("%llu and %llu, at least %llu, before %llu\n", (unsigned long long)left, (unsigned long long)right,
+				print_error("%llu and %llu, at least %llu, before %llu\n", (unsigned long long)left,
+								(unsigned long long)right,
 					    (unsigned long long)least, (unsigned long long)before);
 			atomic_store(&c->bad, true);
 		}
