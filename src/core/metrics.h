@@ -15,7 +15,7 @@
 	X(requests_update, "Update requests answered")                                        \
 	X(requests_delete, "Delete requests answered")                                        \
 	X(requests_notify, "Notify requests answered")                                        \
-	X(requests_forwarded, "requests passed on to other CSEs")                              \
+	X(requests_forwarded, "requests passed on to other CSEs")                             \
 	X(answers_2xxx, "successful answers")                                                 \
 	X(answers_4xxx, "answers that refuse")                                                \
 	X(answers_5xxx, "answers that failed")                                                \
@@ -58,14 +58,23 @@
 	X(enquiries_sent, "questions to authorization points of other CSEs")                  \
 	X(enquiries_shared, "requests that shared a question under way")                      \
 	X(enquiries_failed, "authorization points that could not be asked or answered with an error") \
-	X(limit_enquiries, "questions not asked: distributed.waiting")                         \
+	X(limit_enquiries, "questions not asked: distributed.waiting")                        \
 	X(role_fetches, "questions to role repositories")                                     \
 	X(limit_role_fetches, "questions to role repositories not asked: roles.fetches")      \
-	X(profile_fetches, "questions to the IN-CSE for the service subscription")           \
+	X(profile_fetches, "questions to the IN-CSE for the service subscription")            \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(bad_http, "messages that are no HTTP")                                              \
-	X(bad_websocket, "WebSocket connections closed for what the peer sent")
+	X(bad_websocket, "WebSocket connections closed for what the peer sent")               \
+	X(bad_coap, "datagrams that are no CoAP, or too long")                                \
+	X(coap_requests, "CoAP requests that arrived whole")                                  \
+	X(coap_repeated, "CoAP messages that had arrived before")                             \
+	X(coap_retransmitted, "CoAP messages sent again")                                     \
+	X(coap_unacknowledged, "CoAP messages nobody acknowledged")                           \
+	X(limit_coap_peers, "CoAP peers forgotten: limits.connections, tls.sessions or limits.unread") \
+	X(limit_coap_running, "CoAP requests refused: too many of one peer under way")        \
+	X(limit_coap_unacked, "CoAP answers sent unconfirmed: too many wait for their acknowledgement") \
+	X(limit_coap_transfers, "block-wise transfers dropped for others")
 
 struct metrics {
 #define METRICS_FIELD(name, help) _Atomic uint64_t name;

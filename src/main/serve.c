@@ -14,6 +14,7 @@
 #include "admin/pages.h"
 #include "authz/audit.h"
 #include "base/log.h"
+#include "binding/coap/coap.h"
 #include "binding/http/http.h"
 #include "core/cse/registrar.h"
 #include "core/trust.h"
@@ -129,8 +130,43 @@ static void tell(const struct settings *s, struct http_server *http)
 	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
 }
 
+/* The listeners of CoAP, in clear and behind DTLS. */
+struct coap_listeners { struct coap_server *clear, *secure; };
+
+static enum reeve_rc listen_coap(struct core *core, struct coap_listeners *l, char *why)
+{
+	const struct config *c = core->cfg;
+	enum reeve_rc rc = RC_OK;
+
+	if (c->coap.address) {
+		rc = coap_listen(core, c->coap.address, c->coap.port, false, &l->clear, why);
+		if (rc == RC_OK)
+			log_info("main", "CoAP on %s:%u%s", c->coap.address, coap_server_port(l->clear),
+				 c->coap.open ? ", OPEN: an Originator is believed without a security association" : "");
+	}
+	if (rc == RC_OK && c->coaps.address) {
+		rc = coap_listen(core, c->coaps.address, c->coaps.port, true, &l->secure, why);
+		if (rc == RC_OK)
+			log_info("main", "CoAP behind DTLS on %s:%u", c->coaps.address, coap_server_port(l->secure));
+	}
+	return rc;
+}
+
+static void stop_coap(struct coap_listeners *l)
+{
+	coap_server_stop(l->clear);
+	coap_server_stop(l->secure);
+}
+
+static void free_coap(struct coap_listeners *l)
+{
+	coap_server_free(l->clear);
+	coap_server_free(l->secure);
+}
+
 static int serve(struct settings *s, const char *command, bool with_tour)
 {
+	struct coap_listeners coap = { NULL, NULL };
 	struct http_server *http = NULL;
 	struct core *core = NULL;
 	struct das_server *das = NULL;
@@ -154,11 +190,17 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		return EXIT_UNREACHABLE;
 	}
 	http_sender_register(core);
+	coap_sender_register(core);
 	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
-	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK)) {
+	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) ||
+	    listen_coap(core, &coap, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
+		stop_coap(&coap);
+		http_server_stop(http);
 		core_stop(core);
 		das_free(das);
+		free_coap(&coap);
+		http_server_free(http);
 		return EXIT_UNREACHABLE;
 	}
 	if (registrar_start(core) != RC_OK)
@@ -170,9 +212,11 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		reload(core);
 	log_info("main", "stopping");
 	registrar_leave(core);
+	stop_coap(&coap);
 	http_server_stop(http);
 	core_stop(core);
 	das_free(das);
+	free_coap(&coap);
 	http_server_free(http);
 	return EXIT_OK;
 }

@@ -287,7 +287,7 @@ static bool is_other_cse(struct settings *s, struct slice id)
 enum reeve_rc settings_check(struct settings *s, FILE *err)
 {
 	const struct config *c = &s->c;
-	const int open_at = option_find(S("http.open"));
+	const int open_at = option_find(S("http.open")), coap_open_at = option_find(S("coap.open"));
 	const unsigned before = s->errors;
 
 	if (!c->data)
@@ -315,6 +315,11 @@ enum reeve_rc settings_check(struct settings *s, FILE *err)
 			      "http.address is not loopback, and http.open would let anybody who reaches it act as anybody.\n"
 			      "  Either listen on 127.0.0.1 or ::1, or set http.open to false, or, if you mean it, write `open = true`\n"
 			      "  in the configuration file or give --http.open-anywhere.");
+	if (c->coap.open && c->coap.address && !address_is_loopback(c->coap.address) && s->from[coap_open_at] != FROM_FILE)
+		contradiction(s, err,
+			      "coap.address is not loopback, and coap.open would let anybody who reaches it act as anybody.\n"
+			      "  Either listen on 127.0.0.1 or ::1, or set coap.open to false, or, if you mean it, write `open = true`\n"
+			      "  in the configuration file.");
 	return s->errors == before ? RC_OK : RC_INVALID;
 }
 

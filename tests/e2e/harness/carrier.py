@@ -8,7 +8,13 @@ content) and "accept" (of the answer), names of serializations.
 A new binding is a class with `can` and `send`, and an entry in CARRIERS for each serialization.
 """
 
+import json
+
+import cbor2
+
+from . import coap
 from .client import path_of, query_of
+from .facts import COAP
 
 MEDIA = {"json": "application/json", "cbor": "application/cbor", "xml": "application/xml"}
 
@@ -96,7 +102,87 @@ class Http(Carrier):
         return p
 
 
-CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor")}
+class Coap(Carrier):
+    """TS-0008. The codes of answers are checked against the table, and that there is a Request Identifier (CORE-292, CORE-290)."""
+
+    METHOD = {1: coap.POST, 2: coap.GET, 3: coap.PUT, 4: coap.DELETE, 5: coap.POST}
+    OPTIONS = {"fr": coap.FR, "rqi": coap.RQI, "rvi": coap.RVI, "gid": coap.GID, "ot": coap.OT, "rset": coap.RSET, "rqet": coap.RQET,
+               "oet": coap.OET, "ec": coap.EC, "vsi": coap.VSI, "ty": coap.TY}
+    FORMAT = {"json": 50, "cbor": 60, "xml": 41}
+
+    @staticmethod
+    def can(request):
+        texts = [request.get(n) for n in ("fr", "rqi", "rvi", "gid", "ot", "rset", "rqet", "oet", "vsi")]
+        texts += ["&".join(request.get("rt", {}).get("nu", [])), "+".join(request.get("aus", []))]
+        numbers = [request.get("ty", 0), request.get("ec", 0)]
+        return (Http.can(request) and all(isinstance(n, int) and 0 <= n < 65536 for n in numbers)
+                and all(t is None or len(str(t).encode()) <= 255 for t in texts))
+
+    @staticmethod
+    def text(value):
+        """'+' and '%' have a meaning in values of Uri-Query; nothing else is escaped."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value).replace("%", "%25").replace("+", "%2B")
+
+    def query(self, request):
+        fields = [(n, v) for n, v in Http.query(self, request) if n != "grtm"]
+        if request.get("rt", {}).get("rtv") in (1, 2, 4):
+            fields.append(("op", request["op"]))
+        if "tkns" in request:
+            fields.append(("tkns", request["tkns"]))
+        return [n + "=" + ("+".join(self.text(x) for x in v) if isinstance(v, (list, tuple)) else self.text(v)) for n, v in fields]
+
+    QUERY = Http.QUERY
+
+    def send(self, request):
+        unknown = set(request) - Http.QUERY - Http.OTHER - set(self.OPTIONS)
+        assert not unknown, "parameters the CoAP carrier does not know: %s" % unknown
+        op, pc, to = request["op"], request.get("pc"), request["to"]
+        query = self.query(request)
+        if op == 2 and pc is not None:  # partial Retrieve
+            query.append("atrl=" + "+".join(pc["m2m:atrl"]))
+            pc = None
+        if "#" in to:
+            to, _, attr = to.partition("#")
+            query.append("atrl=" + attr)
+        options = [(coap.URI_PATH, p) for p in coap.path_of(to)] + [(coap.URI_QUERY, q) for q in query]
+        options += [(self.OPTIONS[n], request[n] if n in ("ty", "ec") else str(request[n])) for n in self.OPTIONS if n in request]
+        if "nu" in request.get("rt", {}):
+            options.append((coap.RTURI, "&".join(request["rt"]["nu"])))
+        if "aus" in request:
+            options.append((coap.AUS, "+".join(request["aus"])))
+        if "grtm" in request:
+            options.append((coap.GTM, "+".join(self.text(x) for x in request["grtm"])))
+        serial = request.get("serial", self.serial)
+        payload = b""
+        if pc is not None:
+            payload = cbor2.dumps(pc) if serial == "cbor" else json.dumps(pc, ensure_ascii=False).encode()
+            options.append((coap.CONTENT_FORMAT, self.FORMAT[serial]))
+        options.append((coap.ACCEPT, self.FORMAT[request.get("accept", self.serial)]))
+        method = coap.POST if request.get("rt", {}).get("rtv") in (1, 2, 4) else self.METHOD[op]
+        m = self.server.coap.get().request(method, options, payload)
+        return self.response(m, op, None if "accept" in request else self.FORMAT[self.serial])
+
+    @staticmethod
+    def response(m, op, serial):
+        assert m.rsc in COAP and "%d.%02d" % (m.code >> 5, m.code & 31) in COAP[m.rsc], "the code does not belong to the rsc: %r" % m
+        if m.rsc == 2000:
+            assert m.code == coap.code("2.04" if op == 5 else "2.05"), m
+        rqi = m.one(coap.RQI)
+        p = {"rsc": m.rsc, "rqi": rqi.decode() if rqi is not None else None}
+        for name, option, kind in (("rvi", coap.RVI, bytes.decode), ("rset", coap.RSET, bytes.decode), ("cnst", coap.CTS, coap.number),
+                                   ("cnot", coap.CTO, coap.number)):
+            v = m.one(option)
+            if v is not None:
+                p[name] = kind(v)
+        if m.payload:
+            assert serial is None or coap.number(m.one(coap.CONTENT_FORMAT)) == serial, "the answer has another serialization: %r" % m
+            p["pc"] = m.content
+        return p
+
+
+CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor")}
 
 
 def carrier(name, server):

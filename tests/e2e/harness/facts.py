@@ -21,6 +21,9 @@ NAME_OF = {t["ty"]: t["name"] for t in _types if t.get("ty") is not None}
 # rsc -> HTTP status (TS-0009 6.3.2). 4128 has none in the standard; the project answers 403 (X17).
 STATUS = {c["rsc"]: c["http"] for c in _load("status_codes")["status_codes"]}
 STATUS[4128] = 403
+# rsc -> CoAP codes (TS-0008 6.2.4): one, or several by the case.
+COAP = {c["rsc"]: list(c["coap"].values()) if isinstance(c["coap"], dict) else [c["coap"]] for c in _load("status_codes")["status_codes"]}
+COAP[4128], COAP[1000] = ["4.03"], ["2.01", "2.04"]
 
 _complex = {c["type"]: c for c in _load("complex_types")["complex_types"]}
 _simple = {c["type"]: c for c in _load("complex_types")["simple_types"]}

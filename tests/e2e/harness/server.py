@@ -14,6 +14,7 @@ import tempfile
 import time
 
 from .client import Client, Entity
+from .coap import Clients
 
 REPORT = re.compile(r"(ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer)")
 _random = random.Random(os.urandom(8))
@@ -24,11 +25,11 @@ def binary():
     return os.environ.get("REEVE") or str(root / "build" / "reeve")
 
 
-def free_port():
+def free_port(kind=socket.SOCK_STREAM):
     """A port below the ephemeral range that nobody listens on."""
     for _ in range(200):
         port = _random.randrange(20000, 32000)
-        with socket.socket() as s:
+        with socket.socket(type=kind) as s:
             try:
                 s.bind(("127.0.0.1", port))
                 return port
@@ -57,6 +58,7 @@ class Server:
             "cse.id": "/reeve", "cse.name": "cse", "cse.sp": "//reeve.local", "cse.type": "IN",
             "store.data": str(self.folder / "data"),
             "http.address": address, "http.port": self.port,
+            "coap.address": address, "coap.port": free_port(socket.SOCK_DGRAM),
             "access.admin": "Cadmin",
             "distributed.points": "*",
         }
@@ -66,6 +68,7 @@ class Server:
         self.base = self.settings["cse.name"]
         self.process = None
         self.client = Client(address, self.port)
+        self.coap = Clients(address, self.settings["coap.port"])
         self.reports = []
 
     # --- life
