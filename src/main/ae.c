@@ -22,7 +22,7 @@ static const char *help =
 	"An ADDRESS is cse/sensor/temp, an unstructured id, /other-cse/..., or //sp/cse/...\n"
 	"A TYPE is a name or number: ae, container, cnt, 3. Attributes have their short names.\n"
 	"\n"
-	"  --cse URL          of the CSE [http://127.0.0.1:8080, or $REEVE_CSE]\n"
+	"  --cse URL          of the CSE, http:// or https:// [http://127.0.0.1:8080, or $REEVE_CSE]\n"
 	"  --from ORIGINATOR  who asks [$REEVE_FROM]; for a new AE may be C, S, or left out\n"
 	"  --name NAME        resource name of what is created\n"
 	"  --content JSON     the whole content instead of attributes: {\"m2m:cnt\":{...}}\n"
@@ -40,6 +40,7 @@ static const char *help =
 	"  --signature S      authorization signature, base64url\n"
 	"  --timeout TIME     how long to wait for an answer, in seconds [30]\n"
 	"  --release R        release version indicator [3]\n"
+	TLS_FLAGS_HELP
 	"  --json             print content as it came\n"
 	"\n"
 	"Exit status: 0 done, 1 the CSE refused, 2 the command line is wrong, 3 nobody answered.\n"
@@ -59,7 +60,7 @@ static int run(struct ae *ae, const char *method, struct slice address, const ch
 	buf_init(&path, 65536);
 	ae_path(ae, address, &path);
 	if (client_call(&ae->client, method, buf_view(&path), type, body, &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
+		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
 		status = EXIT_UNREACHABLE;
 	} else {
 		status = ae_answer(ae, &a);
@@ -106,7 +107,7 @@ static int ask_root(struct ae *ae, struct slice address, struct slice *root)
 	buf_init(&path, 65536);
 	ae_path(ae, address, &path);
 	if (client_call(&ae->client, "GET", buf_view(&path), NULL, S(""), &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
+		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
 		status = EXIT_UNREACHABLE;
 	} else if (a.rsc < 2000 || a.rsc >= 3000) {
 		status = ae_answer(ae, &a);
@@ -185,7 +186,7 @@ static bool value_flag(struct ae *ae, const char *flag, const char *value, struc
 			ae_query(ae, queries[i].query, v);
 			return true;
 		}
-	if (ae_claim(ae, flag, value, why))
+	if (ae_claim(ae, flag, value, why) || tls_flag(&ae->client.tls, flag, value))
 		return true;
 	if (*why)
 		return false;
@@ -332,6 +333,7 @@ int cmd_ae(int argc, char **argv)
 	for (size_t i = 0; i < AE_CLAIMS; i++)
 		buf_free(&ae.claims[i]);
 	buf_free(&ae.query);
+	client_free(&ae.client);
 	arena_reset(&ae.memory);
 	return status;
 }

@@ -235,7 +235,7 @@ static int subscribe(struct watch *w)
 	buf_printf(&body, "{\"m2m:sub\":{\"nu\":[\"%s\"],\"su\":\"%s\",\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}",
 		   w->url, w->url, (int)n, until, ae->events);
 	if (client_call(&ae->client, "POST", buf_view(&path), "application/json;ty=23", buf_view(&body), &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
+		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
 		status = EXIT_UNREACHABLE;
 	} else if (a.rsc != 2001) {
 		status = ae_answer(ae, &a);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocking HTTP requests over getaddrinfo and sockets; see client.h. The answer is parsed by http_parser. */
+/* Blocking HTTP requests over getaddrinfo and sockets; see client.h. The answer is parsed by http_parser.
+ *
+ * With TLS the session (tls/tls.h) stands between: it wants a loop for its timer, and has one that never runs, as every wait here has
+ * an end of its own. */
 #include "main/client.h"
 
 #include <errno.h>
@@ -17,12 +20,14 @@ enum reeve_rc client_url(struct client *c, const char *url, char why[256])
 {
 	struct slice s = slice_str(url);
 	struct http_parser_url u;
-	uint16_t port = 80;
+	uint16_t port;
 
+	c->https = slice_starts(s, S("https://"));
+	port = c->https ? 443 : 80;
 	http_parser_url_init(&u);
-	if (!slice_starts(s, S("http://")) || s.n > 1000 || http_parser_parse_url(s.p, s.n, 0, &u) != 0 ||
+	if ((!c->https && !slice_starts(s, S("http://"))) || s.n > 1000 || http_parser_parse_url(s.p, s.n, 0, &u) != 0 ||
 	    !(u.field_set & (1 << UF_HOST)) || u.field_data[UF_HOST].len >= sizeof(c->host)) {
-		snprintf(why, 256, "\"%.100s\" is no address of a CSE: write http://HOST:PORT", url);
+		snprintf(why, 256, "\"%.100s\" is no address of a CSE: write http://HOST:PORT or https://HOST:PORT", url);
 		return RC_SYNTAX;
 	}
 	if (u.field_set & (1 << UF_PORT))
@@ -154,10 +159,20 @@ static int on_complete(http_parser *hp)
 	return 0;
 }
 
-static enum reeve_rc send_all(int fd, struct slice s, usec until, char why[256])
+/* --- bytes on the way --- */
+
+struct wire {
+	int fd;
+	usec until;
+	struct loop *loop;       /* of tls */
+	struct tls *tls;         /* NULL: in clear */
+	struct buf out;          /* what tls has to send */
+};
+
+static enum reeve_rc send_raw(struct wire *w, struct slice s, char why[256])
 {
 	while (s.n) {
-		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = send(w->fd, s.p, s.n, MSG_NOSIGNAL);
 		if (n >= 0)
 			s = slice_skip(s, (size_t)n);
 		else if (errno == EPIPE || errno == ECONNRESET)
@@ -165,13 +180,131 @@ static enum reeve_rc send_all(int fd, struct slice s, usec until, char why[256])
 		else if (errno != EAGAIN && errno != EINTR) {
 			snprintf(why, 256, "%s", strerror(errno));
 			return RC_IO;
-		} else if (wait_for(fd, POLLOUT, until, why) != RC_OK)
+		} else if (wait_for(w->fd, POLLOUT, w->until, why) != RC_OK)
 			return RC_IO;
 	}
 	return RC_OK;
 }
 
-static enum reeve_rc receive(int fd, struct client_answer *out, usec until, char why[256])
+/* At least one byte; *n == 0: the peer has ended. */
+static enum reeve_rc receive_raw(struct wire *w, char *room, size_t max, size_t *n, char why[256])
+{
+	ssize_t got;
+
+	while ((got = recv(w->fd, room, max, 0)) < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			snprintf(why, 256, "%s", strerror(errno));
+			return RC_IO;
+		}
+		if (wait_for(w->fd, POLLIN, w->until, why) != RC_OK)
+			return RC_IO;
+	}
+	*n = (size_t)got;
+	return RC_OK;
+}
+
+/* Take n bytes into the session (none: begin) and send what it has to say. */
+static enum reeve_rc advance(struct wire *w, const char *p, size_t n, enum tls_state *state, char why[256])
+{
+	enum reeve_rc rc;
+
+	*state = tls_input(w->tls, p, n, &w->out);
+	rc = w->out.failed ? RC_NOMEM : send_raw(w, buf_view(&w->out), why);
+	buf_clear(&w->out);
+	if (*state == TLS_FAILED) {
+		snprintf(why, 256, "no security association: %.200s", tls_why(w->tls));
+		return RC_IO;
+	}
+	return rc;
+}
+
+static enum reeve_rc more(struct wire *w, char *room, size_t max, enum tls_state *state, char why[256])
+{
+	size_t n;
+	enum reeve_rc rc = receive_raw(w, room, max, &n, why);
+
+	if (rc == RC_OK && n == 0) {
+		snprintf(why, 256, "the connection was cut%s", *state == TLS_OPEN ? "" : " while the security association was made");
+		return RC_IO;
+	}
+	return rc == RC_OK ? advance(w, room, n, state, why) : rc;
+}
+
+static enum reeve_rc send_all(struct wire *w, struct slice s, char why[256])
+{
+	enum reeve_rc rc = RC_OK;
+
+	if (!w->tls)
+		return send_raw(w, s, why);
+	while (s.n && rc == RC_OK) {
+		size_t n = s.n < TLS_RECORD_MAX ? s.n : TLS_RECORD_MAX;
+		rc = tls_write(w->tls, s.p, n, &w->out);
+		if (rc == RC_OK)
+			rc = send_raw(w, buf_view(&w->out), why);
+		buf_clear(&w->out);
+		s = slice_skip(s, n);
+	}
+	return rc;
+}
+
+static enum reeve_rc receive_some(struct wire *w, char *room, size_t max, size_t *n, char why[256])
+{
+	enum tls_state state;
+	enum reeve_rc rc = RC_OK;
+
+	if (!w->tls)
+		return receive_raw(w, room, max, n, why);
+	state = tls_state(w->tls);
+	while ((*n = tls_read(w->tls, room, max)) == 0 && state == TLS_OPEN && rc == RC_OK)
+		rc = more(w, room, max, &state, why);
+	return rc;
+}
+
+static enum reeve_rc shake_hands(struct client *c, struct wire *w, char why[256])
+{
+	enum tls_state state = TLS_HANDSHAKE;
+	char room[16384];
+	enum reeve_rc rc = RC_OK;
+
+	if (!c->tls.setup && (rc = tls_flags_use(&c->tls, c->host, false, why)) != RC_OK)
+		return rc;
+	if (!(w->loop = calloc(1, sizeof(*w->loop))) || loop_init(w->loop, 0) != RC_OK) {
+		free(w->loop);
+		w->loop = NULL;
+		snprintf(why, 256, "out of memory");
+		return RC_NOMEM;
+	}
+	w->tls = tls_new(c->tls.setup, w->loop, &c->tls.want, NULL, NULL);
+	if (!w->tls) {
+		snprintf(why, 256, "the credential does not do for TLS, or memory is out");
+		return RC_NOMEM;
+	}
+	rc = advance(w, NULL, 0, &state, why);
+	while (rc == RC_OK && state == TLS_HANDSHAKE)
+		rc = more(w, room, sizeof(room), &state, why);
+	return rc;
+}
+
+static void hang_up(struct wire *w)
+{
+	char unheard[256];
+
+	if (w->tls && tls_state(w->tls) == TLS_OPEN) {
+		tls_bye(w->tls, &w->out);
+		if (send_raw(w, buf_view(&w->out), unheard) != RC_OK)
+			w->until = 0; /* it was a courtesy */
+	}
+	tls_free(w->tls);
+	if (w->loop)
+		loop_close(w->loop);
+	free(w->loop);
+	buf_free(&w->out);
+	close(w->fd);
+}
+
+/* --- messages --- */
+
+static enum reeve_rc receive(struct wire *w, struct client_answer *out, char why[256])
 {
 	static const http_parser_settings settings = {
 		.on_header_field = on_field, .on_header_value = on_value, .on_headers_complete = on_headers,
@@ -187,15 +320,11 @@ static enum reeve_rc receive(int fd, struct client_answer *out, usec until, char
 	http_parser_init(&hp, HTTP_RESPONSE);
 	hp.data = &p;
 	while (rc == RC_OK && !p.done) {
-		ssize_t n = recv(fd, room, sizeof(room), 0);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			rc = wait_for(fd, POLLIN, until, why);
-			continue;
-		}
-		if (n < 0) {
-			snprintf(why, 256, "%s", strerror(errno));
-			rc = RC_IO;
-		} else if (http_parser_execute(&hp, &settings, room, (size_t)n) != (size_t)n && n) {
+		size_t n = 0;
+		rc = receive_some(w, room, sizeof(room), &n, why);
+		if (rc != RC_OK)
+			break;
+		if (http_parser_execute(&hp, &settings, room, n) != n && n) {
 			snprintf(why, 256, "%s",
 				 out->body.failed ? "the answer is longer than this client takes" : "the answer is no HTTP");
 			rc = RC_IO;
@@ -226,31 +355,39 @@ static void write_request(struct buf *b, const struct client *c, const char *met
 		buf_slice(b, body);
 }
 
-enum reeve_rc client_call(const struct client *c, const char *method, struct slice path, const char *type, struct slice body,
+enum reeve_rc client_call(struct client *c, const char *method, struct slice path, const char *type, struct slice body,
 			  struct client_answer *out, char why[256])
 {
-	const usec until = clock_mono() + c->timeout;
-	enum reeve_rc rc = RC_IO;
+	struct wire w = { .until = clock_mono() + c->timeout };
+	enum reeve_rc rc = RC_OK;
 	struct buf b;
-	int fd;
 
 	memset(out, 0, sizeof(*out));
 	buf_init(&out->body, c->max_answer);
 	buf_init(&out->location, 65536);
 	buf_init(&out->tokens, 65536);
-	fd = dial(c, until, why);
-	if (fd < 0)
+	w.fd = dial(c, w.until, why);
+	if (w.fd < 0)
 		return RC_IO;
+	buf_init(&w.out, 1 << 20);
 	buf_init(&b, body.n + c->headers.n + 65536);
 	write_request(&b, c, method, path, type, body);
-	if (b.failed)
+	if (b.failed) {
 		snprintf(why, 256, "the request is too long");
-	else if ((rc = send_all(fd, buf_view(&b), until, why)) == RC_OK)
-		rc = receive(fd, out, until, why);
+		rc = RC_IO;
+	}
+	if (rc == RC_OK && c->https)
+		rc = shake_hands(c, &w, why);
+	if (rc == RC_OK)
+		rc = send_all(&w, buf_view(&b), why);
+	if (rc == RC_OK)
+		rc = receive(&w, out, why);
 	buf_free(&b);
-	close(fd);
+	hang_up(&w);
 	return rc;
 }
+
+void client_free(struct client *c) { tls_flags_free(&c->tls); }
 
 void client_answer_free(struct client_answer *a)
 {

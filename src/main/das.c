@@ -45,7 +45,7 @@ static int call(struct admin *a, const char *method, struct slice path, struct c
 	char why[256];
 
 	if (client_call(&a->ae.client, method, path, NULL, (struct slice){ NULL, 0 }, out, why) != RC_OK) {
-		fprintf(stderr, "reeve das: http://%s:%s: %s\n", a->ae.client.host, a->ae.client.port, why);
+		fprintf(stderr, "reeve das: %s://%s:%s: %s\n", client_scheme(&a->ae.client), a->ae.client.host, a->ae.client.port, why);
 		return EXIT_UNREACHABLE;
 	}
 	return out->rsc >= 2000 && out->rsc < 3000 ? EXIT_OK : ae_answer(&a->ae, out);

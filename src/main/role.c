@@ -27,6 +27,7 @@ static const char *help =
 	"  --title TEXT       name of the role for people (roleName)\n"
 	"  --name NAME        resource name of what is created\n"
 	"  --timeout TIME     how long to wait for an answer, in seconds [30]\n"
+	TLS_FLAGS_HELP
 	"  --json             as JSON\n"
 	"\n"
 	"Exit status: 0 done, 1 the CSE refused, or there is no such role; 2 the command line is wrong, 3 nobody answered.\n"
@@ -73,6 +74,8 @@ static bool take_flag(struct asked *q, const char *flag, const char *value, char
 
 	if (!strcmp(flag, "--cse"))
 		return client_url(c, value, why) == RC_OK;
+	if (tls_flag(&c->tls, flag, value))
+		return true;
 	if (!strcmp(flag, "--from"))
 		c->from = v;
 	else if (!strcmp(flag, "--at"))
@@ -132,7 +135,7 @@ static bool call(struct asked *q, const char *method, struct slice address, cons
 	buf_init(&path, 65536);
 	ae_path(ae, address, &path);
 	if (client_call(&ae->client, method, buf_view(&path), type, body, a, why) != RC_OK) {
-		fprintf(stderr, "reeve: http://%s:%s: %s\n", ae->client.host, ae->client.port, why);
+		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
 		*status = EXIT_UNREACHABLE;
 	} else if (a->rsc < 2000 || a->rsc >= 3000) {
 		*status = ae_answer(ae, a);
@@ -478,6 +481,7 @@ int cmd_role(int argc, char **argv)
 	else
 		status = dispatch(&q, argv[0]);
 	buf_free(&q.ae.query);
+	client_free(&q.ae.client);
 	arena_reset(&q.ae.memory);
 	return status;
 }

@@ -3,11 +3,18 @@
  *
  * In clear this adds one call to libuv's: what is written is tried at once and copied only when the socket is full, what is read lies
  * in the loop's one buffer. With TLS the bytes go through the session on the way; both buffers are the loop's, as everything that is
- * encrypted is handed on before anybody else is called. libuv reads while the owner does, and during a handshake. */
+ * encrypted is handed on before anybody else is called. libuv reads while the owner does, and during a handshake.
+ *
+ * An end is told after the bytes before it. A TLS stream that ends without close_notify was cut, by whom is not known: that is an
+ * error and never UV_EOF. */
 #include "tls/stream.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
+
+enum { WRITE_BYTES = 4 * TLS_RECORD_MAX }; /* encrypted at a time */
+
+static void tell_end(struct stream *s);
 
 /* --- out --- */
 
@@ -69,11 +76,46 @@ static int send_bytes(struct stream *s, const char *p, size_t n)
 	return rc;
 }
 
+/* The loop's buffer, to be filled by a session: which may ask others for a key meanwhile, who then use one of their own. */
+static struct buf output_take(struct loop *l)
+{
+	struct buf b = l->output;
+
+	buf_init(&l->output, b.max);
+	return b;
+}
+
+static int output_send(struct stream *s, struct buf *b)
+{
+	int rc = b->failed ? UV_ENOMEM : b->n ? send_bytes(s, b->p, b->n) : 0;
+
+	buf_clear(b);
+	buf_free(&s->loop->output);
+	s->loop->output = *b;
+	return rc;
+}
+
 int stream_write(struct stream *s, const char *p, size_t n)
 {
+	int rc = 0;
+
 	if (s->dead || s->shut)
 		return UV_EPIPE;
-	return send_bytes(s, p, n);
+	if (!s->tls)
+		return send_bytes(s, p, n);
+	if (!s->opened)
+		return UV_ENOTCONN;
+	while (n && rc == 0) {
+		size_t some = n < WRITE_BYTES ? n : WRITE_BYTES;
+		struct buf out = output_take(s->loop);
+		enum reeve_rc done = tls_write(s->tls, p, some, &out);
+		rc = output_send(s, &out);
+		if (done != RC_OK)
+			return UV_EPIPE;
+		p += some;
+		n -= some;
+	}
+	return rc;
 }
 
 size_t stream_unsent(const struct stream *s)
@@ -83,56 +125,164 @@ size_t stream_unsent(const struct stream *s)
 
 /* --- in --- */
 
-static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
-{
-	struct stream *s = (struct stream *)h;
-
-	if (n == 0 || s->dead)
-		return;
-	if (n < 0) {
-		uv_read_stop(h);
-		s->reading = s->listening = false;
-	}
-	s->on->read(s, s->drop ? NULL : b->base, n);
-}
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b);
 
 static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
 {
 	*b = uv_buf_init(((struct stream *)h)->loop->input, LOOP_INPUT);
 }
 
+/* Let libuv read while somebody wants it. */
+static int listen_or_not(struct stream *s)
+{
+	bool want = !s->end && !s->eof && (s->reading || (s->tls && !s->opened && !s->drop));
+	int rc = 0;
+
+	if (want && !s->listening)
+		rc = uv_read_start((uv_stream_t *)&s->tcp, allocate, on_read);
+	else if (!want && s->listening)
+		uv_read_stop((uv_stream_t *)&s->tcp);
+	s->listening = want && rc == 0;
+	return rc;
+}
+
+static void end_with(struct stream *s, int code)
+{
+	if (!s->end)
+		s->end = code;
+	listen_or_not(s);
+}
+
+/* Give the owner what is decrypted, as long as he wants it, and the end behind it. */
+static void deliver(struct stream *s)
+{
+	while (s->tls && s->opened && s->reading && !s->dead && !s->shut) {
+		size_t n = tls_read(s->tls, s->loop->input, LOOP_INPUT);
+		if (!n)
+			break;
+		s->on->read(s, s->loop->input, (ssize_t)n);
+	}
+	tell_end(s);
+}
+
+/* Once; of a handshake also to an owner that does not read yet. */
+static void tell_end(struct stream *s)
+{
+	if (s->dead || s->told || !s->end || (!s->reading && (s->opened || !s->tls)))
+		return;
+	s->told = true;
+	s->reading = false;
+	s->on->read(s, NULL, s->end);
+}
+
+static void deliver_again(struct loop *l, struct loop_msg *m)
+{
+	struct stream *s = (struct stream *)((char *)m - offsetof(struct stream, again));
+
+	s->again_sent = false;
+	if (s->gone)
+		s->on->closed(s);
+	else
+		deliver(s);
+}
+
+/* Bytes of the network (or none: something has happened) for the session. */
+static void advance(struct stream *s, const char *p, size_t n)
+{
+	struct buf out = output_take(s->loop);
+	enum tls_state state = tls_input(s->tls, p, n, &out);
+	int rc = output_send(s, &out);
+
+	if (state == TLS_FAILED)
+		end_with(s, UV_EPROTO);
+	else if (state == TLS_CLOSED)
+		end_with(s, s->opened ? UV_EOF : UV_EPROTO);
+	else if (rc != 0)
+		end_with(s, rc);
+	if (state == TLS_OPEN && !s->end && !s->opened) {
+		s->opened = true;
+		listen_or_not(s);
+		s->on->open(s);
+	}
+	deliver(s);
+}
+
+static void woken(void *owner)
+{
+	struct stream *s = owner;
+
+	if (!s->dead && s->tls && !s->end && !s->shut)
+		advance(s, NULL, 0);
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
+{
+	struct stream *s = (struct stream *)h;
+	bool first = !s->begun;
+
+	if (n == 0 || s->dead)
+		return;
+	s->begun = true;
+	if (n < 0) {
+		s->eof = true;
+		end_with(s, s->tls && n == UV_EOF && !s->drop ? UV_ECONNRESET : (int)n);
+		deliver(s);
+	} else if (s->drop) {
+		s->on->read(s, NULL, n);
+	} else if (!s->tls) {
+		s->on->read(s, b->base, n);
+	} else if (first && s->accepted && *b->base != STREAM_TLS && s->on->stray) {
+		tls_free(s->tls);
+		s->tls = NULL;
+		s->drop = true;
+		s->on->stray(s, b->base, (size_t)n);
+	} else {
+		advance(s, b->base, (size_t)n);
+	}
+}
+
 int stream_read_start(struct stream *s)
 {
-	int rc = uv_read_start((uv_stream_t *)&s->tcp, allocate, on_read);
+	int rc;
 
-	s->reading = s->listening = rc == 0;
+	s->reading = true;
+	rc = listen_or_not(s);
+	if (rc == 0 && ((s->tls && s->opened) || s->end) && !s->again_sent) { /* there may be something to tell already */
+		s->again.fn = deliver_again;
+		s->again_sent = true;
+		loop_post(s->loop, &s->again);
+	}
 	return rc;
 }
 
 void stream_read_stop(struct stream *s)
 {
-	uv_read_stop((uv_stream_t *)&s->tcp);
-	s->reading = s->listening = false;
+	s->reading = false;
+	listen_or_not(s);
 }
 
 /* --- beginning and end --- */
 
-static int prepare(struct stream *s, struct loop *l, struct tls_setup *setup, const struct stream_events *on)
+static int prepare(struct stream *s, struct loop *l, struct tls_setup *setup, const struct tls_want *want, const struct stream_events *on)
 {
 	*s = (struct stream){ .loop = l, .on = on };
 	uv_tcp_init(&l->uv, &s->tcp); /* makes no socket yet: cannot fail */
-	return setup ? UV_ENOTSUP : 0;
+	if (setup && !(s->tls = tls_new(setup, l, want, woken, s)))
+		return UV_ENOMEM;
+	return 0;
 }
 
 int stream_accept(struct stream *s, struct loop *l, uv_stream_t *listener, struct tls_setup *setup, const struct stream_events *on)
 {
-	int made = prepare(s, l, setup, on), rc = uv_accept(listener, (uv_stream_t *)&s->tcp);
+	int made = prepare(s, l, setup, NULL, on), rc = uv_accept(listener, (uv_stream_t *)&s->tcp);
 
 	if (rc == 0)
 		rc = made;
-	if (rc == 0)
-		uv_tcp_nodelay(&s->tcp, 1);
-	return rc;
+	if (rc != 0)
+		return rc;
+	s->accepted = true;
+	uv_tcp_nodelay(&s->tcp, 1);
+	return listen_or_not(s);
 }
 
 static void connected(uv_connect_t *q, int status)
@@ -142,18 +292,26 @@ static void connected(uv_connect_t *q, int status)
 	if (s->dead)
 		return;
 	if (status < 0) {
+		s->told = true;
 		s->on->read(s, NULL, status);
 		return;
 	}
 	uv_tcp_nodelay(&s->tcp, 1);
-	s->opened = true;
-	s->on->open(s);
+	if (s->tls) {
+		status = listen_or_not(s);
+		if (status != 0)
+			end_with(s, status);
+		advance(s, NULL, 0);
+	} else {
+		s->opened = true;
+		s->on->open(s);
+	}
 }
 
 int stream_connect(struct stream *s, struct loop *l, const struct sockaddr *to, struct tls_setup *setup, const struct tls_want *want,
 		   const struct stream_events *on)
 {
-	int rc = prepare(s, l, setup, on);
+	int rc = prepare(s, l, setup, want, on);
 
 	s->connect.data = s;
 	return rc ? rc : uv_tcp_connect(&s->connect, &s->tcp, to, connected);
@@ -161,24 +319,47 @@ int stream_connect(struct stream *s, struct loop *l, const struct sockaddr *to, 
 
 int stream_shutdown(struct stream *s)
 {
+	int rc = 0;
+
 	if (s->dead || s->shut)
 		return UV_EPIPE;
+	if (s->tls && s->opened && s->end != UV_EPROTO) {
+		struct buf out = output_take(s->loop);
+		tls_bye(s->tls, &out);
+		rc = output_send(s, &out);
+	}
 	s->shut = s->drop = true;
-	return s->writes ? 0 : shut_socket(s);
+	if (!s->eof) { /* the session's end is told; now it is the socket's that counts */
+		s->end = 0;
+		s->told = false;
+	}
+	if (rc == 0 && !s->writes)
+		rc = shut_socket(s);
+	return rc;
 }
 
 static void gone(uv_handle_t *h)
 {
 	struct stream *s = (struct stream *)h;
 
-	s->on->closed(s);
+	s->gone = true;
+	if (!s->again_sent)
+		s->on->closed(s);
 }
 
 void stream_close(struct stream *s)
 {
 	if (s->dead)
 		return;
+	if (s->tls && s->opened && !s->shut && s->end != UV_EPROTO) {
+		struct buf out = output_take(s->loop);
+		tls_bye(s->tls, &out);
+		if (output_send(s, &out) != 0)
+			s->end = UV_EPIPE; /* nobody is left to be told */
+	}
 	s->dead = true;
+	tls_free(s->tls);
+	s->tls = NULL;
 	uv_close((uv_handle_t *)&s->tcp, gone);
 }
 
@@ -201,4 +382,4 @@ bool stream_address(const struct stream *s, uint8_t out[16])
 	return true;
 }
 
-const char *stream_why(const struct stream *s) { return ""; }
+const char *stream_why(const struct stream *s) { return s->tls ? tls_why(s->tls) : ""; }

@@ -9,6 +9,8 @@
 
 #include "tls/tls.h"
 
+enum { STREAM_TLS = 22 }; /* the first byte of TLS: a handshake record */
+
 struct stream;
 struct stream_events {
 	/* The connection (and its handshake) stands. Not called for an accepted one without TLS. May be NULL where neither comes. */
@@ -35,9 +37,12 @@ struct stream {
 	struct loop_msg again;     /* what was decrypted while nobody read is told in a turn of its own */
 	unsigned writes;           /* that wait for the socket */
 	int end;                   /* what `read` is told when all bytes are told; 0: it goes on */
+	bool accepted, begun;      /* by us, not connected; the first byte has come */
 	bool reading;              /* the owner wants bytes */
 	bool listening;            /* libuv reads */
-	bool opened, shut, drop, told, again_sent, dead, gone;
+	bool opened, eof;          /* the connection (and handshake) stands; no more comes from the socket */
+	bool shut, drop;           /* our side has ended; what comes is dropped */
+	bool told, again_sent, dead, gone;
 };
 
 /* uv_accept into s. setup NULL: in clear. A libuv code; s is to be closed also after a failure. */
