@@ -2,6 +2,7 @@
 /* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
 #include "admin/pages.h"
 
+#include "core/association/association.h"
 #include "core/cse/registrar.h"
 #include "core/rights/tokens.h"
 
@@ -27,6 +28,29 @@ static void tokens(struct token_cache_figures f, struct buf *b)
 	counter(b, "tokens_evicted", "tokens that left the cache for others", f.evicted);
 }
 
+static void associations(struct core *c, bool client, struct buf *b)
+{
+	struct association_counts n;
+
+	if (!associations_counts(c, client, &n))
+		return;
+	const struct { const char *listener, *client, *help; uint64_t v; } rows[] = {
+		{ "tls_begun", "tls_client_begun", "handshakes begun", n.begun },
+		{ "tls_done", "tls_client_done", "handshakes completed", n.done },
+		{ "tls_resumed", "tls_client_resumed", "of these, sessions resumed", n.resumed },
+		{ "tls_failed", "tls_client_failed", "handshakes that failed", n.failed },
+		{ "tls_refused", "tls_client_refused", "of these, credentials that are not good here", n.refused },
+		{ "tls_held", NULL, "handshakes that waited for a key to be fetched", n.held },
+		{ "tls_hold_timeout", NULL, "of these, ended by tls.hold_time", n.hold_timeout },
+		{ "tls_hold_limit", NULL, "handshakes ended by tls.held", n.hold_limit },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!client || rows[i].client)
+			counter(b, client ? rows[i].client : rows[i].listener, rows[i].help, rows[i].v);
+	if (!client)
+		gauge(b, "tls_holding", "handshakes that wait for a key now", n.holding);
+}
+
 static void metrics(struct core *c, struct buf *b)
 {
 	struct store_stat s;
@@ -46,6 +70,10 @@ static void metrics(struct core *c, struct buf *b)
 		gauge(b, "registered", "1 while this CSE is registered at its Registrar CSE", registrar_registered(c));
 	gauge(b, "dynamic_policies", "policies that a Dynamic Authorization System granted and that have not ended",
 	      s.entries[ST_GRANT] / 3);
+	associations(c, false, b);
+	associations(c, true, b);
+	gauge(b, "associations", "security associations", associations_count(c));
+	gauge(b, "credentials", "entries of the table of credentials", s.entries[ST_CREDENTIAL]);
 	gauge(b, "trash", "removed subtrees still being swept", s.entries[ST_TRASH]);
 }
 

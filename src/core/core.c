@@ -14,6 +14,7 @@
 #include "authz/locate.h"
 #include "base/log.h"
 #include "core/points/enquiry.h"
+#include "core/association/association.h"
 #include "core/audit_log.h"
 #include "core/group/fanout.h"
 #include "core/cse/forward.h"
@@ -330,6 +331,8 @@ enum reeve_rc core_start(const struct config *cfg, struct core **out, char why[2
 	    (rc = make_base(c, why)) != RC_OK || (rc = make_loops(c)) != RC_OK || (rc = hub_new(c, &c->hub)) != RC_OK ||
 	    (rc = enquiries_new(c, &c->enquiries)) != RC_OK || (rc = consult_new(c, &c->consult)) != RC_OK)
 		goto failed;
+	if ((rc = associations_open(c, why)) != RC_OK)
+		goto failed;
 	c->fanout_seen = fanout_seen_new(65536);
 	if (!(c->forwards = forwards_new()) || !(c->relations = relations_new())) {
 		rc = RC_NOMEM;
@@ -384,6 +387,7 @@ static void stop_hub(struct loop *l, struct loop_msg *m)
 			s->c->transports[i].stop(s->c->transports[i].ctx);
 	consult_stop(s->c->consult);
 	hub_stop(s->c->hub);
+	associations_stop(s->c);
 	uv_sem_post(&s->done);
 }
 
@@ -410,6 +414,7 @@ void core_stop(struct core *c)
 	for (unsigned i = 0; i < c->n_transports; i++)
 		if (c->transports[i].free)
 			c->transports[i].free(c->transports[i].ctx);
+	associations_close(c);
 	registrar_free(c->registrar);
 	notifier_free(c->notifier);
 	enquiries_free(c->enquiries);

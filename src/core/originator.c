@@ -128,6 +128,8 @@ static enum reeve_rc check_association_cse(struct exec *x, struct req *r)
 	}
 	if (slice_eq(w->who, x->core->home.abs))
 		return req_refuse(r, 4106, "From is the identifier of this CSE");
+	if (r->op == OP_CREATE && r->ty == TYPE_REMOTE_CSE) /* SEC-040 */
+		return req_refuse(r, 4106, "the credential of this security association is another CSE's: it registers that one alone");
 	if (w->who_kind == ID_AE_C && w->who_form == ID_STEM)
 		return req_refuse(r, 4106, "From of an AE that is registered elsewhere has the CSE-ID of its Registrar before the stem");
 	if (!slice_eq(cse, r->peer.cse_id) && way_neighbour(x, cse, &other) == RC_OK)

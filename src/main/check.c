@@ -7,6 +7,7 @@
 #include "authz/issuers.h"
 #include "authz/locate.h"
 #include "base/log.h"
+#include "core/association/association.h"
 #include "core/core.h"
 #include "core/keys.h"
 #include "main/check.h"
@@ -87,13 +88,13 @@ static bool check_trust(const struct config *c, const struct ident_home *home)
 	struct secenv *se = NULL;
 	enum reeve_rc rc;
 
-	if (!c->keys.file && !c->authz.issuers)
-		return true;
 	rc = keys_open(c, false, &se, why);
 	if (rc == RC_NOTFOUND && !c->keys.file)
 		rc = RC_OK;
 	if (rc == RC_OK && c->authz.issuers)
 		rc = issuers_open(c->authz.issuers, home, se, &is, why);
+	if (rc == RC_OK)
+		rc = associations_check(c, se, why);
 	issuers_put(is);
 	if (se)
 		secenv_close(se);

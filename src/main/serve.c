@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "binding/coap/coap.h"
 #include "binding/http/http.h"
+#include "core/association/association.h"
 #include "core/cse/registrar.h"
 #include "core/trust.h"
 #include "das/das.h"
@@ -104,9 +105,11 @@ static void reload(struct core *core)
 	enum reeve_rc rc = trust_reload(core, why);
 
 	if (rc == RC_OK)
-		log_info("main", "keys and issuers are read again");
+		rc = associations_reload(core, why);
+	if (rc == RC_OK)
+		log_info("main", "keys, certificates and issuers are read again");
 	else
-		log_error("main", "keys and issuers stay as they were: %s", why[0] ? why : rc_name(rc));
+		log_error("main", "keys, certificates or issuers stay as they were: %s", why[0] ? why : rc_name(rc));
 	audit_event(core->audit, &(struct audit_what){ .kind = AUDIT_ADMIN, .action = "reload", .when = clock_wall(), .who = core->home.abs,
 						       .detail = slice_str(rc == RC_OK ? "keys and issuers" : rc_name(rc)) });
 }

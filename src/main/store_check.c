@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "core/association/credential.h"
 #include "core/image.h"
 #include "core/notify/outbox.h"
 #include "core/pending.h"
@@ -131,6 +132,18 @@ static void outbox_entry(struct walk *w, struct slice key, struct slice value)
 
 	if (!outbox_view(key, value, &e))
 		fault(w, S("outbox"), "a damaged entry");
+}
+
+static void credential_entry(struct walk *w, struct slice key, struct slice value)
+{
+	const char *wrong;
+	struct arena a;
+
+	arena_init(&a, NULL, 0, 1 << 20);
+	wrong = credential_entry_check(w->tx, &a, key, value);
+	if (wrong)
+		fault(w, S("credentials"), "%s", wrong);
+	arena_reset(&a);
 }
 
 static enum reeve_rc each_entry(struct walk *w, enum st_table t, void (*look)(struct walk *w, struct slice key, struct slice value))
@@ -282,6 +295,8 @@ static enum reeve_rc walk_all(struct walk *w)
 		rc = each_entry(w, ST_GRANT, grant_entry);
 	if (rc == RC_OK)
 		rc = walk_hash_indices(w);
+	if (rc == RC_OK)
+		rc = each_entry(w, ST_CREDENTIAL, credential_entry);
 	return rc == RC_OK ? each_entry(w, ST_OUTBOX, outbox_entry) : rc;
 }
 

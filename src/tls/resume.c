@@ -68,6 +68,14 @@ void resumable_free(struct resumable *r)
 	free(r);
 }
 
+void resumable_clear(struct resumable *r)
+{
+	pthread_mutex_lock(&r->lock);
+	while (r->oldest)
+		drop(r, find(r, slice_of((const char *)r->oldest->id, r->oldest->n_id)));
+	pthread_mutex_unlock(&r->lock);
+}
+
 void resumable_put(struct resumable *r, struct slice id, struct slice data, usec until, usec credential, usec now)
 {
 	const usec expires = credential && credential < until ? credential : until;

@@ -211,6 +211,12 @@ void tls_setup_put(struct tls_setup *s)
 	free(s);
 }
 
+void tls_setup_forget(struct tls_setup *s)
+{
+	if (s->resumable)
+		resumable_clear(s->resumable);
+}
+
 const struct tls_counts *tls_setup_counts(const struct tls_setup *s) { return &s->counts; }
 
 /* --- names --- */

@@ -84,6 +84,9 @@ REEVE_MUST_CHECK enum reeve_rc tls_setup_new(const struct tls_options *o, struct
 struct tls_setup *tls_setup_get(struct tls_setup *s);
 void tls_setup_put(struct tls_setup *s); /* NULL is legal */
 
+/* No session made so far is resumed: a credential was revoked or has another key. Any thread. */
+void tls_setup_forget(struct tls_setup *s);
+
 struct tls_counts { _Atomic uint64_t begun, done, resumed, failed, refused, held, hold_timeout, hold_limit; _Atomic unsigned holding; };
 const struct tls_counts *tls_setup_counts(const struct tls_setup *s);
 

@@ -70,7 +70,8 @@ const char *suites_name(const char *gnutls_name);
 
 enum { RESUMABLE_MAX = 4096, RESUMABLE_ID = 32, RESUMABLE_BYTES = 16384 };
 struct resumable *resumable_new(unsigned max);
-void resumable_free(struct resumable *r);
+void resumable_free(struct resumable *r); /* NULL is legal */
+void resumable_clear(struct resumable *r);
 /* Good until `until`, and never longer than the credential (0: no end). */
 void resumable_put(struct resumable *r, struct slice id, struct slice data, usec until, usec credential, usec now);
 /* A copy by gnutls_malloc, and the end of its credential; data == NULL: none. */

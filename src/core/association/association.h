@@ -34,13 +34,38 @@ void association_peer(const struct association *a, struct peer *peer);
 REEVE_MUST_CHECK enum reeve_rc association_want(struct core *c, struct slice entity, struct arena *a, struct tls_want *out);
 void association_want_done(struct tls_want *w);
 
-/* The setup of listeners and of clients as configured now (a reference), NULL when there is none. */
+/* The setup of listeners and of clients as configured now (a reference), NULL when there is none. Any thread. */
 struct tls_setup *association_setup(struct core *c, bool client, bool datagram);
 
-/* Opened by core_start when the configuration names anything of it; closed by core_stop. */
+/* Somebody who gets keys from elsewhere, of issuers whose identifiers end in "@" and a domain name of his (an M2M Authentication
+ * Function). Registered before the first listener, for good. Both from any loop; `find` as tls_source.psk. */
+struct key_source {
+	struct key_source *next;
+	enum credential_type type;  /* of the Credential-IDs of its keys */
+	void *ctx;
+	bool (*serves)(void *ctx, struct slice fqdn);
+	enum reeve_rc (*find)(void *ctx, struct slice identity, struct tls_hold *ticket, struct key_ref **key, usec *expires);
+};
+void association_key_source(struct core *c, struct key_source *s);
+
+/* The credential is revoked, has another key or stands for somebody else: its associations end, and its sessions are not resumed. After
+ * the commit. Any thread. */
+void associations_end(struct core *c, struct slice credential);
+/* How many there are. */
+unsigned associations_count(struct core *c);
+/* Metrics of handshakes, of all setups; false: there is none. */
+struct association_counts { uint64_t begun, done, resumed, failed, refused, held, hold_timeout, hold_limit, holding; };
+bool associations_counts(struct core *c, bool client, struct association_counts *out);
+
+/* By core_start, before the loops run, and core_stop, when they have ended. RC_INVALID: the configuration, `why` says what. */
 REEVE_MUST_CHECK enum reeve_rc associations_open(struct core *c, char why[TLS_WHY_MAX]);
 void associations_close(struct core *c);
-/* SIGHUP: certificates, anchors, revocation lists anew; associations of what is revoked end. */
+/* On the hub, before it ends: nothing expires any more. */
+void associations_stop(struct core *c);
+/* SIGHUP: certificates, anchors, revocation lists anew; associations by certificate end, since what was good may be revoked now. On an
+ * error everything stays as it was. */
 REEVE_MUST_CHECK enum reeve_rc associations_reload(struct core *c, char why[TLS_WHY_MAX]);
+/* Would they be opened? For `reeve check config`. */
+REEVE_MUST_CHECK enum reeve_rc associations_check(const struct config *cfg, struct secenv *keys, char why[TLS_WHY_MAX]);
 
 #endif

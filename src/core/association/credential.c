@@ -6,7 +6,9 @@
  *   'a' AE-ID                   -> the Credential-ID it registered under
  *   'b' two hashes, of the Credential-ID and the AE-ID -> the AE-ID: the other way round
  *
- * Who finds a 'b' entry looks at its 'a' entry too: a collision of hashes is never seen. */
+ *   'n' two hashes, of an entity that a row names and of the Credential-ID -> the Credential-ID
+ *
+ * Who finds an entry by hashes looks at what it leads to: a collision is never seen. */
 #include "core/association/credential.h"
 
 #include <stdarg.h>
@@ -51,17 +53,23 @@ static void put_hash(struct key *k, uint64_t hash)
 		k->p[k->n++] = (char)(hash >> shift);
 }
 
-static void bound_prefix(struct slice credential, struct key *k)
+static void hash_prefix(char kind, struct slice of, struct key *k)
 {
-	k->p[0] = 'b';
+	k->p[0] = kind;
 	k->n = 1;
-	put_hash(k, hash_stable(credential.p, credential.n));
+	put_hash(k, hash_stable(of.p, of.n));
 }
 
 static void bound_key(struct slice credential, struct slice ae, struct key *k)
 {
-	bound_prefix(credential, k);
+	hash_prefix('b', credential, k);
 	put_hash(k, hash_stable(ae.p, ae.n));
+}
+
+static void named_key(struct slice entity, struct slice credential, struct key *k)
+{
+	hash_prefix('n', entity, k);
+	put_hash(k, hash_stable(credential.p, credential.n));
 }
 
 /* --- types --- */
@@ -300,10 +308,34 @@ enum reeve_rc credential_get(struct st_tx *tx, struct arena *a, struct slice id,
 	return slice_eq(out->id, id) ? RC_OK : RC_NOTFOUND;
 }
 
-/* Is there a row of another spelling? */
-static enum reeve_rc check_spelling(struct st_tx *tx, const struct key *k, struct slice id)
+static bool names(const struct credential *cr, struct slice entity)
 {
-	struct credential other;
+	for (size_t i = 0; i < cr->n_ae_ids; i++)
+		if (slice_eq(cr->ae_ids[i], entity))
+			return true;
+	return cr->cse_id.n && slice_eq(cr->cse_id, entity);
+}
+
+/* The entries by which a row is found by whom it names. */
+static enum reeve_rc index_names(struct st_tx *tx, const struct credential *cr, bool add)
+{
+	const size_t n = cr->n_ae_ids + (cr->cse_id.n > 0);
+	enum reeve_rc rc = RC_OK;
+	struct key k;
+
+	for (size_t i = 0; i < n && rc == RC_OK; i++) {
+		named_key(i < cr->n_ae_ids ? cr->ae_ids[i] : cr->cse_id, cr->id, &k);
+		rc = add ? st_put(tx, ST_CREDENTIAL, key_view(&k), cr->id) : st_del(tx, ST_CREDENTIAL, key_view(&k));
+		if (rc == RC_NOTFOUND)
+			rc = RC_OK;
+	}
+	return rc;
+}
+
+/* What stands where the row goes is no longer found by whom it named. RC_EXISTS: it is another one. */
+static enum reeve_rc make_way(struct st_tx *tx, const struct key *k, struct slice id)
+{
+	struct credential old;
 	struct slice value;
 	struct arena a;
 	enum reeve_rc rc = st_get(tx, ST_CREDENTIAL, key_view(k), &value);
@@ -311,9 +343,9 @@ static enum reeve_rc check_spelling(struct st_tx *tx, const struct key *k, struc
 	if (rc != RC_OK)
 		return rc == RC_NOTFOUND ? RC_OK : rc;
 	arena_init(&a, NULL, 0, 1 << 20);
-	rc = row_of(&a, value, &other);
-	if (rc == RC_OK && !slice_eq(other.id, id))
-		rc = RC_EXISTS;
+	rc = row_of(&a, value, &old);
+	if (rc == RC_OK)
+		rc = slice_eq(old.id, id) ? index_names(tx, &old, false) : RC_EXISTS;
 	arena_reset(&a);
 	return rc;
 }
@@ -326,13 +358,13 @@ enum reeve_rc credential_put(struct st_tx *tx, const struct credential *cr)
 
 	if (!row_key(cr->id, &k))
 		return RC_LIMIT;
-	if ((rc = check_spelling(tx, &k, cr->id)) != RC_OK)
+	if ((rc = make_way(tx, &k, cr->id)) != RC_OK)
 		return rc;
 	buf_init(&b, 1 << 20);
 	credential_write(cr, &b);
 	rc = b.failed ? RC_NOMEM : st_put(tx, ST_CREDENTIAL, key_view(&k), buf_view(&b));
 	buf_free(&b);
-	return rc;
+	return rc == RC_OK ? index_names(tx, cr, true) : rc;
 }
 
 enum reeve_rc credential_delete(struct st_tx *tx, struct arena *a, struct slice id)
@@ -347,7 +379,31 @@ enum reeve_rc credential_delete(struct st_tx *tx, struct arena *a, struct slice 
 		return rc;
 	for (size_t i = 0; i < n && rc == RC_OK; i++)
 		rc = credential_unbind(tx, aes[i]);
-	return rc == RC_OK && row_key(id, &k) ? st_del(tx, ST_CREDENTIAL, key_view(&k)) : rc;
+	if (rc == RC_OK)
+		rc = index_names(tx, &row, false);
+	return rc == RC_OK && row_key(row.id, &k) ? st_del(tx, ST_CREDENTIAL, key_view(&k)) : rc;
+}
+
+bool credential_good(const struct credential *cr, usec now) { return !cr->revoked && (!cr->expires || cr->expires > now); }
+
+enum reeve_rc credential_named(struct st_tx *tx, struct arena *a, struct slice entity, usec now, struct credential *out)
+{
+	enum reeve_rc rc = RC_NOTFOUND, walk;
+	struct st_cursor c;
+	struct key prefix;
+
+	if (st_cursor_open(tx, ST_CREDENTIAL, &c) != RC_OK)
+		return RC_IO;
+	hash_prefix('n', entity, &prefix);
+	for (walk = st_seek(&c, key_view(&prefix)); walk == RC_OK && rc == RC_NOTFOUND; walk = st_next(&c)) {
+		if (!slice_starts(c.key, key_view(&prefix)))
+			break;
+		rc = credential_get(tx, a, c.value, out);
+		if (rc == RC_OK && (!credential_good(out, now) || !names(out, entity)))
+			rc = RC_NOTFOUND;
+	}
+	st_cursor_close(&c);
+	return rc;
 }
 
 void credential_each(struct st_tx *tx, struct slice after, struct arena *a, bool (*each)(void *ctx, const struct credential *cr),
@@ -452,7 +508,7 @@ enum reeve_rc credential_bound(struct st_tx *tx, struct arena *a, struct slice c
 	*n = 0;
 	if (rc != RC_OK)
 		return rc;
-	bound_prefix(credential, &prefix);
+	hash_prefix('b', credential, &prefix);
 	for (walk = st_seek(&c, key_view(&prefix)); walk == RC_OK && rc == RC_OK && *n < most; walk = st_next(&c)) {
 		if (!slice_starts(c.key, key_view(&prefix)))
 			break;
@@ -480,6 +536,7 @@ static const char *check_row(struct arena *a, struct slice key, struct slice val
 const char *credential_entry_check(struct st_tx *tx, struct arena *a, struct slice key, struct slice value)
 {
 	struct slice credential, other;
+	struct credential row;
 	struct key k;
 
 	switch (key.n ? key.p[0] : 0) {
@@ -493,6 +550,8 @@ const char *credential_entry_check(struct st_tx *tx, struct arena *a, struct sli
 			return "a credential whose AE does not know of it";
 		bound_key(credential, value, &k);
 		return slice_eq(key_view(&k), key) ? NULL : "a credential whose AE registered under another one";
+	case 'n':
+		return key.n == HASHED_KEY && credential_get(tx, a, value, &row) == RC_OK ? NULL : "an entry that leads to no row";
 	default:
 		return "an entry of no kind";
 	}

@@ -39,6 +39,11 @@ REEVE_MUST_CHECK enum reeve_rc credential_check(const struct credential *cr, cha
 void credential_each(struct st_tx *tx, struct slice after, struct arena *a, bool (*each)(void *ctx, const struct credential *cr),
 				void *ctx);
 
+/* Neither revoked nor expired. */
+bool credential_good(const struct credential *cr, usec now);
+/* A good one that names this entity (canonical id of a CSE or AE). RC_NOTFOUND. */
+REEVE_MUST_CHECK enum reeve_rc credential_named(struct st_tx *tx, struct arena *a, struct slice entity, usec now, struct credential *out);
+
 /* The type of a Credential-ID; CREDENTIAL_NONE when it is none. */
 enum credential_type credential_type_of(struct slice id);
 /* May one of this type stand for several AEs (TS-0003 8.2.1)? */

@@ -119,6 +119,22 @@ enum reeve_rc profile_of(struct exec *x, struct req *r, struct profile *out)
 	return RC_OK;
 }
 
+bool profile_names_credential(struct core *c, struct st_tx *tx, struct arena *a, struct slice credential)
+{
+	struct exec x = { .core = c, .tx = tx, .now = clock_wall() };
+	struct profile p = { 0 };
+	enum reeve_rc rc = RC_OK;
+
+	if (c->cfg->type == CSE_IN)
+		rc = profile_for(&x, a, c->home.abs, &p);
+	else if (profile_is_far(c->cfg))
+		rc = profile_far_look(c, a, &p);
+	for (size_t i = 0; rc == RC_OK && i < p.n; i++)
+		if (pattern_listed(&p.rules[i].creds, credential))
+			return true;
+	return rc == RC_AGAIN;
+}
+
 enum reeve_rc profile_check(struct exec *x, struct req *r, const struct profile *p, bool *open)
 {
 	const struct config *cfg = x->core->cfg;

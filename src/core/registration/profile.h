@@ -36,6 +36,10 @@ REEVE_MUST_CHECK enum reeve_rc profile_check(struct exec *x, struct req *r, cons
 enum profile_roles { ROLES_ANY, ROLES_LISTED, ROLES_ASK }; /* ASK: as for RC_AGAIN */
 REEVE_MUST_CHECK enum reeve_rc profile_roles(struct exec *x, struct req *r, enum profile_roles *which, struct config_list *roles);
 
+/* Is there a rule that names this credential? True as well when the IN-CSE would have to be asked first: the registration asks. Any
+ * thread. */
+bool profile_names_credential(struct core *c, struct st_tx *tx, struct arena *a, struct slice credential);
+
 /* Does r, a registration, have to wait for the IN-CSE? Then it goes to profile_wait on the hub, which ends with core_submit. */
 bool profile_asks(struct exec *x, struct req *r);
 void profile_wait(struct core *c, struct req *r);
