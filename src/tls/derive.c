@@ -56,7 +56,8 @@ enum reeve_rc derive_constrained(struct key_ref *ke, unsigned suid, struct slice
 	char text[16];
 	const int n = snprintf(text, sizeof(text), "%u", suid);
 
-	return derive(ke, S("oneM2M Enrolment Key to Usage-Constrained Symmetric Key derivation"), slice_of(text, (size_t)n), target, alg, out);
+	return derive(ke, S("oneM2M Enrolment Key to Usage-Constrained Symmetric Key derivation"), slice_of(text, (size_t)n), target, alg,
+		      out);
 }
 
 size_t derive_key_identifier(struct slice hex, struct slice fqdn, char out[PSK_IDENTITY_MAX])

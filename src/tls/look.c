@@ -42,7 +42,7 @@ static bool take_vector(struct slice *s, size_t bytes, struct slice *out)
 void look_init(struct look *l, bool datagram)
 {
 	l->datagram = datagram;
-	l->changed = l->hello_seen = l->v13 = l->whole = l->moved = false;
+	l->changed = l->hello_seen = l->v13 = l->key_seen = l->resumed = l->whole = l->moved = false;
 	l->turn = 0;
 	l->n_head = 0;
 	l->length = l->have = l->n_message = 0;
@@ -87,6 +87,7 @@ static unsigned more(struct look *l, struct slice part)
 		return 0;
 	l->whole = true;
 	l->n_message = l->length;
+	l->key_seen |= l->type == MESSAGE_KEY;
 	return l->type == MESSAGE_HELLO ? LOOK_HELLO : LOOK_KEY;
 }
 
@@ -151,8 +152,10 @@ static unsigned look_records(struct look *l, struct slice s)
 		if (!take_number(&s, 1, &type) || !take_number(&s, 2, &version) || !take_number(&s, 2, &epoch) ||
 		    !take(&s, 6, &number) || !take_vector(&s, 2, &content) || version >> 8 != 0xfe)
 			signs |= LOOK_BAD;
+		else if (epoch == 0 && type == RECORD_CHANGE && !l->key_seen && !l->resumed)
+			signs |= LOOK_BAD; /* it has overtaken the ClientKeyExchange, or that was lost: both come again */
 		else if (epoch == 0 && type == RECORD_CHANGE)
-			l->changed = l->hello_seen;
+			l->changed = true;
 		else if (epoch == 0 && type == RECORD_HANDSHAKE)
 			while (content.n && !(signs & LOOK_BAD))
 				signs |= look_fragment(l, &content);

@@ -19,6 +19,7 @@ struct look {
 	bool datagram, changed; /* the keys change: nothing more to be seen */
 	bool hello_seen;
 	bool v13;               /* set by who reads: TLS 1.3 was chosen */
+	bool key_seen, resumed; /* a ClientKeyExchange came; set by who reads: none will come */
 	bool whole, moved;      /* of this call: a kept message is whole; something new was taken */
 	uint16_t turn;          /* DTLS: number of the message that is being read, or comes next */
 	uint8_t head[4], n_head; /* of a message that is being read */

@@ -399,6 +399,7 @@ static bool admit(struct tls *t)
 	n = next_unit(t, &unit);
 	if (!n)
 		return false;
+	t->look->resumed = gnutls_session_is_resumed(t->session) != 0;
 	signs = n == SIZE_MAX ? LOOK_BAD : look_at(t->look, unit);
 	if (signs & LOOK_BAD) {
 		(void)fail_with(t, GNUTLS_A_UNEXPECTED_MESSAGE, t->look->hello_seen ? "no handshake of a client" : "this is no TLS");
