@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "binding/coap/coap.h"
 #include "binding/http/http.h"
+#include "binding/ws/ws.h"
 #include "core/association/association.h"
 #include "core/cse/registrar.h"
 #include "core/trust.h"
@@ -80,8 +81,9 @@ static void default_poa(struct settings *s)
 
 	if (c->poa.n)
 		return;
-	c->poa.v = arena_array(&s->memory, 1, sizeof(*c->poa.v));
+	c->poa.v = arena_array(&s->memory, 2, sizeof(*c->poa.v));
 	add_poa(s, "http", c->http.address, c->http.port);
+	add_poa(s, "ws", c->ws.serve ? c->http.address : NULL, c->http.port);
 }
 
 /* The folders above the one of the store. */
@@ -173,6 +175,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	struct http_server *http = NULL;
 	struct core *core = NULL;
 	struct das_server *das = NULL;
+	struct ws *ws = NULL;
 	char why[DAS_WHY_MAX] = "";
 	sigset_t set;
 	int sig;
@@ -194,6 +197,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	}
 	http_sender_register(core);
 	coap_sender_register(core);
+	if (ws_register(core, &ws) != RC_OK)
+		abort(); /* a few kilobytes */
 	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
 	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) ||
 	    listen_coap(core, &coap, why) != RC_OK) {
@@ -206,6 +211,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		http_server_free(http);
 		return EXIT_UNREACHABLE;
 	}
+	if (http && s->c.ws.serve)
+		ws_serve(ws, http);
 	if (registrar_start(core) != RC_OK)
 		log_warn("main", "this CSE does not register at %.*s: out of memory", SF(s->c.registrar.cse_id));
 	tell(s, http);

@@ -461,10 +461,6 @@ void ws_conn_end(struct ws_conn *c)
 	*(c->prev ? &c->prev->next : &c->lane->conns) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
-	if (c->frames.refused)
-		metrics_inc(&core_of(c)->metrics, bad_websocket);
-	if (c->frames.over)
-		metrics_inc(&core_of(c)->metrics, limit_body);
 	c->how.close(c);
 }
 
@@ -522,6 +518,10 @@ static void close_step(struct ws_conn *c)
 	if (c->frames.state != WS_CLOSED || c->shut)
 		return;
 	c->shut = true;
+	if (c->frames.over)
+		metrics_inc(&core_of(c)->metrics, limit_body);
+	else if (c->frames.refused)
+		metrics_inc(&core_of(c)->metrics, bad_websocket);
 	if (stream_shutdown(c->stream) != 0)
 		ws_conn_end(c);
 }

@@ -193,6 +193,7 @@ static void refused(struct ws_frames *f)
 	f->code = wslay_event_get_status_code_sent(f->ws);
 	f->state = WS_CLOSED;
 	f->refused = true;
+	f->over = f->code == WS_TOO_BIG;
 }
 
 void ws_frames_read(struct ws_frames *f, const char *p, size_t n)

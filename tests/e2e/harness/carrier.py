@@ -9,12 +9,14 @@ A new binding is a class with `can` and `send`, and an entry in CARRIERS for eac
 """
 
 import json
+import queue
 
 import cbor2
 
 from . import coap
 from .client import path_of, query_of
 from .facts import COAP
+from .ws import WsClient
 
 MEDIA = {"json": "application/json", "cbor": "application/cbor", "xml": "application/xml"}
 
@@ -182,7 +184,35 @@ class Coap(Carrier):
         return p
 
 
-CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor")}
+class Ws(Carrier):
+    """TS-0020: the whole primitive as a message (CORE-306); one connection per server."""
+
+    def __init__(self, server, serial):
+        super().__init__(server, serial)
+        key = "ws_" + serial
+        c = getattr(server, key, None)
+        if not c or c.ended.is_set():
+            c = WsClient("ws://%s:%d/" % (server.address, server.port), "oneM2M." + serial)
+            setattr(server, key, c)
+        self.connection = c
+
+    @staticmethod
+    def can(request):
+        return "serial" not in request and "accept" not in request  # the subprotocol says both
+
+    def send(self, request):
+        p = {k: v for k, v in request.items() if k != "pc" or v is not None}
+        q = self.connection.waiting[p.get("rqi", "")] = queue.Queue()
+        self.connection.send(p)
+        got = self.connection.end(q)
+        out = {k: got[k] for k in ("rsc", "rqi", "rvi", "rset", "cnst", "cnot", "pc") if k in got}
+        if "tqf" in got:  # the content of an answer in other bindings (TS-0009 6.5)
+            out["pc"] = {"tqf": got["tqf"]}
+        return out
+
+
+CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor"),
+            "ws-json": (Ws, "json"), "ws-cbor": (Ws, "cbor")}
 
 
 def carrier(name, server):
