@@ -2,6 +2,8 @@
 /* /metrics: every counter, and the size of the store. /healthz: 200 "ready", or 503 and why not. */
 #include "admin/pages.h"
 
+#include "admin/control.h"
+
 #include "core/association/association.h"
 #include "core/cse/registrar.h"
 #include "core/rights/tokens.h"
@@ -81,6 +83,8 @@ enum http_page_result admin_page(struct http_page_call *call)
 {
 	char why[256];
 
+	if (slice_eq(call->path, S("/credentials")) || slice_starts(call->path, S("/credentials/")))
+		return control_page(call) ? PAGE_LATER : PAGE_DONE;
 	if (strcmp(call->method, "GET"))
 		return PAGE_NONE;
 	if (slice_eq(call->path, S("/metrics"))) {

@@ -27,6 +27,7 @@ struct profile_far;
 struct role_repository;
 struct das_server;
 struct associations;
+struct control;
 struct core;
 
 /* Sending side of a binding, by scheme of a point of access ("http"). */
@@ -101,6 +102,7 @@ struct core {
 	struct profile_far *profile_far; /* what the IN-CSE said of the service subscription; the same */
 	struct locate *locate;    /* places of Originators; NULL */
 	struct associations *associations; /* live security associations and their setups (association/association.h); the same */
+	struct control *control;  /* administration of the running process (admin/control.h); NULL: none */
 	struct trust *trust;      /* keys and issuers; the same */
 	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */
 	struct metrics metrics;

@@ -6,12 +6,14 @@
 #include "main/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <http_parser.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/rand.h"
@@ -76,8 +78,32 @@ static int try_connect(const struct addrinfo *a, usec until, char why[256])
 	return -1;
 }
 
+/* Through the descriptor of its folder: a path may be longer than an address of a socket. */
+static int dial_socket(const char *path, usec until, char why[256])
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const struct addrinfo a = { .ai_family = AF_UNIX, .ai_socktype = SOCK_STREAM, .ai_addr = (struct sockaddr *)&sa,
+				    .ai_addrlen = sizeof(sa) };
+	const char *name = strrchr(path, '/');
+	char *folder = strndup(path, name ? (size_t)(name - path) : 0);
+	const int dir = folder ? open(*folder ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int fd = -1;
+
+	free(folder);
+	if (dir < 0) {
+		snprintf(why, 256, "%s", strerror(errno));
+		return -1;
+	}
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir, name ? name + 1 : path) < (int)sizeof(sa.sun_path))
+		fd = try_connect(&a, until, why);
+	close(dir);
+	return fd;
+}
+
 static int dial(const struct client *c, usec until, char why[256])
 {
+	if (c->socket)
+		return dial_socket(c->socket, until, why);
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
 	int fd = -1, n = getaddrinfo(c->host, c->port, &hints, &list);

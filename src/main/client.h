@@ -15,6 +15,7 @@ struct client {
 	bool https;
 	struct tls_flags tls;    /* with https */
 	char host[256], port[8]; /* of the CSE */
+	const char *socket;      /* path of a Unix domain socket instead; NULL: none */
 	struct slice from;       /* X-M2M-Origin; p == NULL: none */
 	const char *release;     /* X-M2M-RVI */
 	struct slice headers;    /* more of them, as lines with their ends */

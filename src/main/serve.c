@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "admin/control.h"
 #include "admin/pages.h"
 #include "authz/audit.h"
 #include "base/log.h"
@@ -201,7 +202,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		abort(); /* a few kilobytes */
 	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
 	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) ||
-	    listen_coap(core, &coap, why) != RC_OK) {
+	    listen_coap(core, &coap, why) != RC_OK || control_start(core, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		stop_coap(&coap);
 		http_server_stop(http);
@@ -224,6 +225,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	registrar_leave(core);
 	stop_coap(&coap);
 	http_server_stop(http);
+	control_stop(core); /* behind the listener, whose pages it makes */
 	core_stop(core);
 	das_free(das);
 	free_coap(&coap);
