@@ -71,6 +71,7 @@
 	X(coap_repeated, "CoAP messages that had arrived before")                             \
 	X(coap_retransmitted, "CoAP messages sent again")                                     \
 	X(coap_unacknowledged, "CoAP messages nobody acknowledged")                           \
+	X(coap_abandoned, "CoAP requests in blocks that did not go on: limits.body_time")     \
 	X(limit_coap_peers, "CoAP peers forgotten: limits.connections, tls.sessions or limits.unread") \
 	X(limit_coap_running, "CoAP requests refused: too many of one peer under way")        \
 	X(limit_coap_unacked, "CoAP answers sent unconfirmed: too many wait for their acknowledgement") \

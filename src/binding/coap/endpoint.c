@@ -339,6 +339,34 @@ static void allocate(uv_handle_t *h, size_t hint, uv_buf_t *b)
 	*b = uv_buf_init(e->input, INPUT_DATAGRAMS * INPUT_BYTES);
 }
 
+/* The network said that a datagram of ours found nobody (ICMP): messages to that address that wait for their acknowledgement are lost. The
+ * kernel tells only what belongs to this socket. */
+static void refused(struct coap_endpoint *e)
+{
+	union coap_address a, to;
+	char rest[64], control[512];
+	struct iovec v = { rest, sizeof(rest) };
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&e->udp, &fd) != 0)
+		return;
+	for (unsigned i = 0; i < COAP_BATCH; i++) {
+		struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+				    .msg_controllen = sizeof(control) };
+		struct coap_peer *p;
+
+		memset(&a, 0, sizeof(a));
+		if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			return;
+		if (m.msg_namelen < sizeof(a.v4))
+			continue;
+		copy_address(&to, &a.any);
+		p = peer_find(e, &to, hash_of(&to, S("")), S(""));
+		if (p)
+			coap_lose_all(p);
+	}
+}
+
 static void on_datagram(uv_udp_t *u, ssize_t n, const uv_buf_t *b, const struct sockaddr *from, unsigned flags)
 {
 	struct coap_endpoint *e = u->data;
@@ -350,6 +378,8 @@ static void on_datagram(uv_udp_t *u, ssize_t n, const uv_buf_t *b, const struct 
 		else if ((p = coap_peer_at(e, from)))
 			arrived(p, slice_of(b->base, (size_t)n));
 	}
+	if (n < 0)
+		refused(e);
 	if (!(flags & UV_UDP_MMSG_CHUNK)) /* the last of what was read at once */
 		coap_flush(e);
 }
@@ -447,9 +477,9 @@ static int open_clear(struct coap_endpoint *e, const char *address, uint16_t por
 		return rc;
 	e->udp.data = e;
 	e->handles++;
-	rc = uv_udp_bind(&e->udp, &a.any, 0);
+	rc = uv_udp_bind(&e->udp, &a.any, address ? 0 : UV_UDP_LINUX_RECVERR);
 	if (rc != 0 && !address && uv_ip4_addr("0.0.0.0", port, &a.v4) == 0) /* a system without IPv6 */
-		rc = uv_udp_bind(&e->udp, &a.any, 0);
+		rc = uv_udp_bind(&e->udp, &a.any, UV_UDP_LINUX_RECVERR);
 	if (rc == 0)
 		rc = uv_udp_recv_start(&e->udp, allocate, on_datagram);
 	if (rc == 0)

@@ -133,6 +133,14 @@ void coap_unack_all(struct coap_peer *p)
 	p->refs--;
 }
 
+void coap_lose_all(struct coap_peer *p)
+{
+	coap_peer_get(p);
+	for (unsigned n = p->n_unacked; n && p->unacked; n--) /* what is begun meanwhile has its own fate */
+		give_up(p->unacked);
+	coap_peer_put(p);
+}
+
 /* --- repetitions --- */
 
 static struct coap_recent *recent_of(struct coap_peer *p, uint16_t mid)

@@ -27,6 +27,7 @@ struct exchange {
 	uint64_t key;
 	uint16_t mid;
 	uint8_t token_n;
+	uint8_t code;                /* CoAP itself refused the request with this one; 0: as the primitive says */
 	bool confirmable, remembered, has_block1;
 	bool submitting, answered;   /* the core has it; it answered before it gave it back */
 	char token[COAP_TOKEN_MAX];
@@ -78,6 +79,7 @@ static struct exchange *exchange_get(struct coap_server *s)
 	ex->server = s;
 	ex->peer = NULL;
 	ex->association = NULL;
+	ex->code = 0;
 	ex->req.owner = ex;
 	ex->req.done = request_done;
 	ex->submitting = ex->answered = ex->remembered = false;
@@ -166,6 +168,8 @@ static void compose(struct exchange *ex, enum coap_type type, uint16_t mid)
 	buf_init(&options, 65536);
 	buf_init(&tmp, 1 << 20);
 	code = coap_map_answer(&ex->req, &options, &tmp, &payload);
+	if (ex->code)
+		code = ex->code;
 	if (options.n > BLOCK_LEAST_OPTIONS && block2.size > COAP_BLOCK_MAX / 2)
 		block2.size = COAP_BLOCK_MAX / 2; /* the whole should fit into a datagram that is not cut on the way */
 	whole = payload.n <= block2.size;
@@ -259,12 +263,11 @@ static void submit(struct exchange *ex, const struct coap_message *m)
 {
 	struct coap_server *s = ex->server;
 	struct core *core = s->core;
-	uint8_t code = 0;
 
 	metrics_inc(&core->metrics, coap_requests);
 	ex->req.received = clock_wall();
 	about_peer(ex);
-	if (!coap_map_request(&ex->req, m, buf_view(&ex->body), &core->cfg->limits.json, &code)) {
+	if (!coap_map_request(&ex->req, m, buf_view(&ex->body), &core->cfg->limits.json, &ex->code)) {
 		ex->req.op = OP_NONE;
 		answer(ex, true);
 		return;

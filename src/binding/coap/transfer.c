@@ -34,8 +34,11 @@ void coap_transfers_drop(struct coap_transfers *t, const struct coap_peer *p)
 
 uint64_t coap_transfers_expire(struct coap_transfers *t, uint64_t now)
 {
-	while (t->n && now - t->ring.newer->used >= t->span)
+	while (t->n && now - t->ring.newer->used >= t->span) {
+		if (!t->ring.newer->out) /* an answer may have been read to its end */
+			metrics_inc(t->metrics, coap_abandoned);
 		drop(t, t->ring.newer);
+	}
 	return t->n ? t->ring.newer->used + t->span : 0;
 }
 

@@ -221,3 +221,92 @@ class Clients:
         if getattr(self.local, "c", None) is None:
             self.local.c = Coap(self.address, self.port)
         return self.local.c
+
+
+class CoapReceiver:
+    """Somebody who is notified: keeps whole requests in a queue. answer(request) may return an rsc, (rsc, content), None for 2000, or a
+    list of bytes to send as they are; `drop` datagrams are ignored first; separate: answers come in messages of their own."""
+
+    def __init__(self, answer=None, drop=0, separate=False, size=1024):
+        import queue
+        from .server import free_port
+        self.answer, self.drop, self.separate, self.size = answer, drop, separate, size
+        self.queue, self.datagrams = queue.Queue(), []
+        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.s.bind(("127.0.0.1", free_port(socket.SOCK_DGRAM)))
+        self.port = self.s.getsockname()[1]
+        self.url = "coap://127.0.0.1:%d" % self.port
+        self.parts, self.large, self.mid = {}, {}, _random.randrange(60000)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            try:
+                data, who = self.s.recvfrom(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            m = Message.decode(data)
+            self.datagrams.append(m)
+            if self.drop:
+                self.drop -= 1
+            elif m.type in (CON, NON) and m.code:
+                self.serve(m, who)
+
+    def reply(self, m, who, answer_code, options, payload=b""):
+        if self.separate:
+            self.s.sendto(Message(ACK, 0, m.mid).encode(), who)
+            self.mid += 1
+            self.s.sendto(Message(CON, answer_code, self.mid, m.token, options, payload).encode(), who)
+        else:
+            self.s.sendto(Message(ACK, answer_code, m.mid, m.token, options, payload).encode(), who)
+
+    def serve(self, m, who):
+        b1, b2 = m.one(BLOCK1), m.one(BLOCK2)
+        key = (who, m.token)
+        if b2 is not None and block(b2)[0]:
+            return self.block2(m, who, self.large[key], block(b2)[0])
+        echo = []
+        if b1 is not None:
+            num, more, size = block(b1)
+            assert num * size == len(self.parts.setdefault(key, b"")), m
+            self.parts[key] += m.payload
+            if more:
+                return self.reply(m, who, code("2.31"), [(BLOCK1, block_value(num, True, min(size, self.size)))])
+            m.payload, echo = self.parts.pop(key), [(BLOCK1, b1)]
+        m.source = who
+        self.queue.put(m)
+        a = self.answer(m) if self.answer else None
+        if isinstance(a, list):
+            for data in a:
+                self.s.sendto(data, who)
+            return None
+        rsc, content = a if isinstance(a, tuple) else (a or 2000, None)
+        from .facts import COAP
+        payload = json.dumps(content).encode() if content is not None else b""
+        options = echo + [(RSC, rsc), (RQI, m.one(RQI) or b"")] + ([(CONTENT_FORMAT, 50)] if payload else [])
+        if len(payload) > self.size:
+            self.large[key] = (code(COAP[rsc][-1 if m.code == POST else 0]), options, payload)
+            return self.block2(m, who, self.large[key], 0)
+        return self.reply(m, who, code(COAP[rsc][-1 if m.code == POST else 0]), options, payload)
+
+    def block2(self, m, who, large, num):
+        answer_code, options, payload = large
+        part = payload[num * self.size:(num + 1) * self.size]
+        more = (num + 1) * self.size < len(payload)
+        return self.reply(m, who, answer_code, options + [(BLOCK2, block_value(num, more, self.size))], part)
+
+    def get(self, timeout=20.0):
+        import queue
+        try:
+            return self.queue.get(timeout=timeout)
+        except queue.Empty:
+            raise AssertionError("no notification within %g s" % timeout) from None
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as w:
+            w.sendto(b"", ("127.0.0.1", self.port))
+        self.thread.join(5)
+        self.s.close()
