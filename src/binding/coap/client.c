@@ -102,7 +102,7 @@ void coap_call(struct coap_peer *p, struct coap_call *c)
 	c->peer = p;
 	c->next = NULL;
 	c->due = (struct coap_due){ .fn = timed_out };
-	c->block1 = c->block2 = (struct coap_block){ .size = COAP_BLOCK_MAX };
+	c->block1 = c->block2 = (struct coap_block){ .size = coap_block_fitting(COAP_BLOCK_MAX, c->options.n) };
 	c->active = c->unacked = c->acknowledged = c->receiving = c->has_etag = false;
 	rand_bytes(c->token, sizeof(c->token));
 	buf_init(&c->body, c->body_max);

@@ -492,7 +492,8 @@ static int open_clear(struct coap_endpoint *e, const char *address, uint16_t por
 int coap_endpoint_open(struct coap_endpoint *e, struct core *c, struct loop *l, const char *address, uint16_t port, struct tls_setup *setup,
 		       const struct coap_handler *on, void *ctx)
 {
-	const struct dtls_limits limits = { .sessions = c->cfg->tls.sessions, .idle = c->cfg->limits.idle };
+	const struct dtls_limits limits = { .sessions = c->cfg->tls.sessions, .handshakes = c->cfg->tls.handshakes,
+					.idle = c->cfg->limits.idle };
 	int rc;
 
 	memset(e, 0, sizeof(*e));
@@ -515,7 +516,7 @@ int coap_endpoint_open(struct coap_endpoint *e, struct core *c, struct loop *l, 
 	e->handles++;
 	if (!setup)
 		return open_clear(e, address, port);
-	rc = dtls_open(l, address, port, setup, &limits, &dtls_on, e, &e->dtls);
+	rc = dtls_open(l, address, port, address ? setup : NULL, &limits, &dtls_on, e, &e->dtls);
 	if (rc == 0)
 		e->port = dtls_port(e->dtls);
 	return rc;

@@ -12,25 +12,6 @@
 #include "core/core.h"
 #include "tls/dtls.h"
 
-/* Until they are there. */
-#pragma weak dtls_open
-#pragma weak dtls_port
-#pragma weak dtls_close
-#pragma weak dtls_connect
-#pragma weak dtls_write
-#pragma weak dtls_end
-#pragma weak dtls_tls
-#pragma weak dtls_address
-#pragma weak dtls_set_owner
-#pragma weak dtls_owner
-#pragma weak association_new
-#pragma weak association_get
-#pragma weak association_put
-#pragma weak association_peer
-#pragma weak association_leave
-#pragma weak association_setup
-#pragma weak association_want
-#pragma weak association_want_done
 
 enum {
 	COAP_RUNNING_MOST = 32,      /* requests of one peer under way or remembered */

@@ -116,6 +116,15 @@ int coap_block_get(const struct coap_message *m, unsigned number, struct coap_bl
 	return 1;
 }
 
+unsigned coap_block_fitting(unsigned size, size_t options)
+{
+	const size_t beside = COAP_HEADER + COAP_TOKEN_MAX + options + 12; /* two block options, the marker */
+
+	while (size > 16 && beside + size > COAP_MESSAGE_MAX)
+		size /= 2;
+	return size;
+}
+
 /* --- writing --- */
 
 void coap_write_begin(struct coap_writer *w, struct buf *b, enum coap_type type, uint8_t code, uint16_t mid, struct slice token)

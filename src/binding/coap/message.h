@@ -29,6 +29,7 @@ enum {
 	COAP_TOKEN_MAX = 8,
 	COAP_HEADER = 4,
 	COAP_BLOCK_MAX = 1024,       /* payload of one message that we send (RFC 7252 4.6) */
+	COAP_MESSAGE_MAX = 1152,     /* of those we send, where options let it (RFC 7252 4.6) */
 	COAP_DATAGRAM_MAX = 8192,    /* of those we take: tokens make options long */
 };
 
@@ -57,6 +58,9 @@ bool coap_uint(struct slice value, uint32_t *n);
 struct coap_block { uint32_t num; bool more; unsigned size; /* 16 to 1024 */ };
 /* 0: not there; 1: there; -1: malformed. */
 int coap_block_get(const struct coap_message *m, unsigned number, struct coap_block *out);
+
+/* The largest block, at most `size`, with which a message with so many bytes of options keeps below what passes everywhere. */
+unsigned coap_block_fitting(unsigned size, size_t options);
 
 /* Writing: header and token, then options in ascending order, then the payload, each appended to b (sticky errors are b's). */
 struct coap_writer { struct buf *b; unsigned last; };

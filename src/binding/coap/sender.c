@@ -213,8 +213,7 @@ static void end(void *ctx)
 {
 	struct sender *me = ctx;
 
-	if (me->secure.setup)
-		tls_setup_put(me->secure.setup);
+	tls_setup_put(me->secure.setup);
 	free(me);
 }
 
@@ -227,6 +226,6 @@ void coap_sender_register(struct core *c)
 	me->core = c;
 	me->clear.sender = me->secure.sender = me;
 	core_add_transport(c, &(struct transport){ .scheme = "coap", .ctx = me, .send = send_clear, .stop = stop, .free = end });
-	if (association_setup && (me->secure.setup = association_setup(c, true, true)))
+	if ((me->secure.setup = association_setup(c, true, true)))
 		core_add_transport(c, &(struct transport){ .scheme = "coaps", .ctx = me, .send = send_secure });
 }

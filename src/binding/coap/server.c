@@ -13,7 +13,7 @@
 #include "binding/coap/map.h"
 #include "binding/coap/transfer.h"
 
-enum { POOL_MOST = 256, OUT_BYTES = 65536, BLOCK_LEAST_OPTIONS = 256 };
+enum { POOL_MOST = 256, OUT_BYTES = 65536 };
 
 struct exchange {
 	struct req req;              /* first: done finds us */
@@ -92,8 +92,7 @@ static void exchange_free(struct exchange *ex)
 	*ex->all_link = ex->all_next;
 	if (ex->all_next)
 		ex->all_next->all_link = ex->all_link;
-	if (ex->association)
-		association_put(ex->association);
+	association_put(ex->association);
 	req_free(&ex->req);
 	buf_free(&ex->body);
 	free(ex);
@@ -106,8 +105,7 @@ static void exchange_put(struct exchange *ex)
 	if (ex->peer)
 		coap_peer_put(ex->peer);
 	ex->peer = NULL;
-	if (ex->association)
-		association_put(ex->association);
+	association_put(ex->association);
 	ex->association = NULL;
 	buf_free(&ex->body);
 	if (s->n_pool >= POOL_MOST) {
@@ -170,8 +168,7 @@ static void compose(struct exchange *ex, enum coap_type type, uint16_t mid)
 	code = coap_map_answer(&ex->req, &options, &tmp, &payload);
 	if (ex->code)
 		code = ex->code;
-	if (options.n > BLOCK_LEAST_OPTIONS && block2.size > COAP_BLOCK_MAX / 2)
-		block2.size = COAP_BLOCK_MAX / 2; /* the whole should fit into a datagram that is not cut on the way */
+	block2.size = coap_block_fitting(block2.size, options.n);
 	whole = payload.n <= block2.size;
 	part = payload;
 	if (!whole)
@@ -472,7 +469,7 @@ enum reeve_rc coap_listen(struct core *c, const char *address, uint16_t port, bo
 	s->sweep.fn = sweep;
 	buf_init(&s->message, 2 * COAP_DATAGRAM_MAX + c->cfg->limits.response);
 	coap_transfers_init(&s->transfers, span > USEC_S ? (uint64_t)(span / USEC_MS) : 1000, c->cfg->limits.body, &c->metrics);
-	if (secure && (!association_setup || !(s->setup = association_setup(c, false, true)))) {
+	if (secure && !(s->setup = association_setup(c, false, true))) {
 		snprintf(why, 256, "coaps.address is set, but there is nothing that proves who this CSE is (tls.psk, tls.certificates)");
 		coap_server_free(s);
 		return RC_INVALID;
@@ -505,8 +502,7 @@ void coap_server_free(struct coap_server *s)
 			coap_peer_put(s->all->peer);
 		exchange_free(s->all);
 	}
-	if (s->setup)
-		tls_setup_put(s->setup);
+	tls_setup_put(s->setup);
 	buf_free(&s->message);
 	uv_cond_destroy(&s->changed);
 	uv_mutex_destroy(&s->mutex);
