@@ -52,6 +52,8 @@ size_t look_record_size(struct slice s)
 {
 	size_t n;
 
+	if (s.n && ((unsigned char)s.p[0] < RECORD_CHANGE || (unsigned char)s.p[0] > RECORD_DATA || (s.n > 1 && s.p[1] != 3)))
+		return SIZE_MAX;
 	if (s.n < LOOK_HEAD)
 		return 0;
 	n = LOOK_HEAD + ((size_t)(unsigned char)s.p[3] << 8 | (unsigned char)s.p[4]);

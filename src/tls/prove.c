@@ -97,23 +97,6 @@ int prove_own(gnutls_session_t g, const struct gnutls_cert_retr_st *info, gnutls
 	return 0;
 }
 
-/* A name that we do not serve ends it at once (RFC 6066 3; SEC-018). Also called before a session is resumed. */
-int prove_hello(gnutls_session_t g)
-{
-	struct tls *t = gnutls_session_get_ptr(g);
-	char name[256];
-	size_t n = sizeof(name);
-	unsigned type;
-	const int rc = gnutls_server_name_get(g, name, &n, &type, 0);
-
-	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-		return 0;
-	if (rc == 0 && type == GNUTLS_NAME_DNS && setup_serves(t->setup, slice_of(name, n)))
-		return 0;
-	tls_because(t, "the client asked for a server name (SNI) that is not served here");
-	return GNUTLS_E_UNRECOGNIZED_NAME;
-}
-
 /* --- what the peer shows --- */
 
 /* RFC 5480: the DER of a P-256 key with an uncompressed point (TS-0003 10.1.1.1). */
@@ -177,6 +160,8 @@ int prove_peer(gnutls_session_t g)
 	unsigned n = 0;
 	const gnutls_datum_t *list = gnutls_certificate_get_peers(g, &n);
 
+	if (t->proven)
+		return 0; /* of a session that is resumed */
 	if (!list || !n) {
 		tls_because(t, "the peer showed no certificate");
 		return GNUTLS_E_CERTIFICATE_ERROR;
@@ -225,18 +210,15 @@ bool prove_whole(struct tls *t)
 	return t->proven;
 }
 
-/* Before our Finished; under TLS 1.3, where that comes before the client has shown anything, when its Finished is here. */
-int prove_finished(gnutls_session_t g, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *message)
+/* Whether who was proven may have the association. */
+static int judge(struct tls *t)
 {
-	struct tls *t = gnutls_session_get_ptr(g);
-	const bool v13 = gnutls_protocol_get_version(g) == GNUTLS_TLS1_3;
+	const struct tls_source *source = &t->setup->o.source;
 
-	if (t->judged || (v13 ? !incoming || when != GNUTLS_HOOK_POST : incoming || when != (unsigned)GNUTLS_HOOK_PRE))
-		return 0;
 	t->judged = true;
 	if (!prove_whole(t)) {
 		t->alert = GNUTLS_A_HANDSHAKE_FAILURE;
-	} else if (t->setup->o.source.permit && !t->setup->o.source.permit(t->setup->o.source.ctx, &t->peer)) {
+	} else if (source->permit && !source->permit(source->ctx, &t->peer)) {
 		tls_because(t, "the credential %.*s is not good here", SF(t->peer.credential));
 		t->alert = GNUTLS_A_ACCESS_DENIED;
 		resumable_forget(t);
@@ -245,4 +227,45 @@ int prove_finished(gnutls_session_t g, unsigned type, unsigned when, unsigned in
 	}
 	atomic_fetch_add_explicit(&t->setup->counts.refused, 1, memory_order_relaxed);
 	return GNUTLS_E_USER_ERROR;
+}
+
+/* When the client's Finished is here, so before ours. */
+int prove_finished(gnutls_session_t g, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *message)
+{
+	struct tls *t = gnutls_session_get_ptr(g);
+
+	return incoming && when == GNUTLS_HOOK_POST && !t->judged ? judge(t) : 0;
+}
+
+/* A session that is resumed proves what it proved before; whether that is still good is asked before anything is answered. The anchors
+ * and lists of a certificate cannot have changed: they are the setup's, and so is the table of sessions. */
+static int resumed(struct tls *t)
+{
+	t->peer = t->before;
+	t->proven = true;
+	return judge(t);
+}
+
+/* A name that we do not serve ends it at once (RFC 6066 3; SEC-018). */
+static int asked_for(struct tls *t)
+{
+	char name[256];
+	size_t n = sizeof(name);
+	unsigned type;
+	const int rc = gnutls_server_name_get(t->session, name, &n, &type, 0);
+
+	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		return 0;
+	if (rc == 0 && type == GNUTLS_NAME_DNS && setup_serves(t->setup, slice_of(name, n)))
+		return 0;
+	tls_because(t, "the client asked for a server name (SNI) that is not served here");
+	return GNUTLS_E_UNRECOGNIZED_NAME;
+}
+
+int prove_hello(gnutls_session_t g)
+{
+	struct tls *t = gnutls_session_get_ptr(g);
+	const int rc = asked_for(t);
+
+	return rc == 0 && gnutls_session_is_resumed(g) ? resumed(t) : rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions that may be resumed (RFC 5246 7.3, by session id), kept here rather than in tickets at the client: so a session can be
  * forgotten, ends with its credential, and no key of tickets opens recorded traffic. A fixed number of places; a full table forgets the
- * oldest. What is kept holds master secrets: wiped when it goes. */
+ * oldest. What was proven is kept beside GnuTLS's data, which it gives back only when it has answered already; who is named there is
+ * asked about before. What is kept holds master secrets: wiped when it goes. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -12,10 +13,11 @@
 struct entry {
 	struct entry *next;        /* in its bucket */
 	struct entry *older, *newer;
-	usec expires, credential;
-	size_t n_id, n;
+	usec expires;
+	struct tls_peer peer;      /* texts behind the data */
+	size_t n_id, n, n_all;
 	uint8_t id[RESUMABLE_ID];
-	uint8_t data[];
+	char data[];
 };
 
 struct resumable {
@@ -54,7 +56,7 @@ static void drop(struct resumable *r, struct entry **at)
 	*(e->older ? &e->older->newer : &r->oldest) = e->newer;
 	*(e->newer ? &e->newer->older : &r->newest) = e->older;
 	r->n--;
-	secret_wipe(e->data, e->n);
+	secret_wipe(e->data, e->n_all);
 	free(e);
 }
 
@@ -76,19 +78,45 @@ void resumable_clear(struct resumable *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-void resumable_put(struct resumable *r, struct slice id, struct slice data, usec until, usec credential, usec now)
+static struct slice copy(char **room, struct slice s)
 {
-	const usec expires = credential && credential < until ? credential : until;
+	const struct slice to = slice_of(*room, s.n);
+
+	if (s.n)
+		memcpy(*room, s.p, s.n);
+	*room += s.n;
+	return to;
+}
+
+static struct entry *entry_new(struct slice id, struct slice data, const struct tls_peer *peer, usec expires)
+{
+	const size_t n = data.n + peer->credential.n + peer->name.n + peer->app_id.n + peer->spki.n;
+	struct entry *e = malloc(sizeof(*e) + n);
+	char *room;
+
+	if (!e)
+		return NULL;
+	*e = (struct entry){ .expires = expires, .peer = *peer, .n_id = id.n, .n = data.n, .n_all = n };
+	memcpy(e->id, id.p, id.n);
+	room = e->data;
+	(void)copy(&room, data);
+	e->peer.credential = copy(&room, peer->credential);
+	e->peer.name = copy(&room, peer->name);
+	e->peer.app_id = copy(&room, peer->app_id);
+	e->peer.spki = copy(&room, peer->spki);
+	return e;
+}
+
+void resumable_put(struct resumable *r, struct slice id, struct slice data, const struct tls_peer *peer, usec until, usec now)
+{
+	const usec expires = peer->expires && peer->expires < until ? peer->expires : until;
 	struct entry *e, **at;
 
 	if (!id.n || id.n > RESUMABLE_ID || data.n > RESUMABLE_BYTES || expires <= now)
 		return;
-	e = malloc(sizeof(*e) + data.n);
+	e = entry_new(id, data, peer, expires);
 	if (!e)
 		return; /* then it is not resumed */
-	*e = (struct entry){ .expires = expires, .credential = credential, .n_id = id.n, .n = data.n };
-	memcpy(e->id, id.p, id.n);
-	memcpy(e->data, data.p, data.n);
 	pthread_mutex_lock(&r->lock);
 	at = find(r, id);
 	if (*at)
@@ -104,7 +132,17 @@ void resumable_put(struct resumable *r, struct slice id, struct slice data, usec
 	pthread_mutex_unlock(&r->lock);
 }
 
-gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, usec *credential)
+static bool copy_peer(struct arena *a, const struct tls_peer *from, struct tls_peer *to)
+{
+	*to = *from;
+	to->credential = arena_dup(a, from->credential);
+	to->name = arena_dup(a, from->name);
+	to->app_id = arena_dup(a, from->app_id);
+	to->spki = arena_dup(a, from->spki);
+	return !a->failed;
+}
+
+gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, struct arena *a, struct tls_peer *peer)
 {
 	gnutls_datum_t out = { NULL, 0 };
 	struct entry **at;
@@ -113,12 +151,11 @@ gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, use
 	at = find(r, id);
 	if (*at && (*at)->expires <= now) {
 		drop(r, at);
-	} else if (*at) {
+	} else if (*at && copy_peer(a, &(*at)->peer, peer)) {
 		out.data = gnutls_malloc((*at)->n);
 		if (out.data) {
 			out.size = (unsigned)(*at)->n;
 			memcpy(out.data, (*at)->data, (*at)->n);
-			*credential = (*at)->credential;
 		}
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -145,7 +182,7 @@ static int store(void *ptr, gnutls_datum_t id, gnutls_datum_t data)
 	const struct tls *t = ptr;
 	const usec now = clock_wall(), span = t->setup->o.resumption;
 
-	resumable_put(t->setup->resumable, datum(id), datum(data), now < USEC_NEVER - span ? now + span : USEC_NEVER, t->peer.expires, now);
+	resumable_put(t->setup->resumable, datum(id), datum(data), &t->peer, now < USEC_NEVER - span ? now + span : USEC_NEVER, now);
 	return 0;
 }
 
@@ -153,7 +190,7 @@ static gnutls_datum_t retrieve(void *ptr, gnutls_datum_t id)
 {
 	struct tls *t = ptr;
 
-	return resumable_get(t->setup->resumable, datum(id), clock_wall(), &t->psk_expires);
+	return resumable_get(t->setup->resumable, datum(id), clock_wall(), &t->memory, &t->before);
 }
 
 static int forget(void *ptr, gnutls_datum_t id)

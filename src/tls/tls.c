@@ -343,13 +343,15 @@ static void see_hello(struct tls *t, size_t unit)
 
 	if (!look_hello(look_message(t->look), is_datagram(t), &hello))
 		return; /* GnuTLS says what is wrong with it */
-	if (hello.v12 || !hello.v13 || !s->p13 || t->look->v13) {
-		if (t->look->v13 && hello.identity.n && s->o.psk)
-			ask_key(t, hello.identity, unit);
+	if (hello.v12 || !hello.v13)
+		return;
+	if (!s->p13) { /* GnuTLS would overlook what is offered, and miss a suite */
+		(void)fail_with(t, GNUTLS_A_PROTOCOL_VERSION, "the client offers TLS 1.3 alone, which is off here");
 		return;
 	}
+	if (!t->look->v13) /* else: the answer to a HelloRetryRequest */
+		(void)gnutls_priority_set(t->session, s->p13);
 	t->look->v13 = true;
-	(void)gnutls_priority_set(t->session, s->p13);
 	if (hello.identity.n && hello.identity.n <= PSK_IDENTITY_MAX && s->o.psk)
 		ask_key(t, hello.identity, unit);
 }

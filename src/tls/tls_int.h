@@ -72,10 +72,10 @@ enum { RESUMABLE_MAX = 4096, RESUMABLE_ID = 32, RESUMABLE_BYTES = 16384 };
 struct resumable *resumable_new(unsigned max);
 void resumable_free(struct resumable *r); /* NULL is legal */
 void resumable_clear(struct resumable *r);
-/* Good until `until`, and never longer than the credential (0: no end). */
-void resumable_put(struct resumable *r, struct slice id, struct slice data, usec until, usec credential, usec now);
-/* A copy by gnutls_malloc, and the end of its credential; data == NULL: none. */
-gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, usec *credential);
+/* Good until `until`, and never longer than the credential. */
+void resumable_put(struct resumable *r, struct slice id, struct slice data, const struct tls_peer *peer, usec until, usec now);
+/* A copy by gnutls_malloc, and who had proven himself (in a); data == NULL: none. */
+gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, struct arena *a, struct tls_peer *peer);
 void resumable_remove(struct resumable *r, struct slice id);
 /* The table of t's setup as GnuTLS calls it; and t's own session shall not be resumed again. */
 void resumable_attach(struct tls *t);
@@ -100,7 +100,7 @@ struct tls {
 	struct look *look;         /* listeners, until the keys change */
 	struct watch *watch;       /* until the handshake ends */
 	struct arena memory;       /* texts of the peer */
-	struct tls_peer peer;
+	struct tls_peer peer, before; /* before: of the session that the client wants to resume */
 	bool proven, judged, late, said_bye;
 	/* the PSK of this handshake: named by the client, or of a client's own */
 	struct slice identity;
