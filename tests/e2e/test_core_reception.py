@@ -20,7 +20,7 @@ def test_delivery_aggregation(server, ae, da):
 
 
 def test_from_is_needed(server, ae):
-    """CORE-017, AUTHZ-001"""
+    """CORE-017, AUTHZ-001, SEC-100"""
     cnt = ae.container()
     before = ae.retrieve(cnt).content
     ae.retrieve(cnt, origin=None).expect(4000)
@@ -41,7 +41,7 @@ def test_from_is_not_needed_to_register(server):
 
 @pytest.mark.parametrize("form", [sp_relative, absolute])
 def test_from_of_registree_is_the_stem(server, ae, form):
-    """CORE-018, AUTHZ-003"""
+    """CORE-018, AUTHZ-003, SEC-101"""
     cnt = ae.container()
     as_other = server.entity(form(server, ae.origin))
     as_other.retrieve(cnt).expect(4000)
@@ -58,7 +58,7 @@ def test_from_of_s_type_registree_is_the_stem(server):
 
 @pytest.mark.parametrize("stem", ["Cnobody-at-all", "Snobody-at-all"])
 def test_unregistered_originator(server, ae, stem):
-    """CORE-021, AUTHZ-010: in each operation but Create <AE>"""
+    """CORE-021, AUTHZ-010, SEC-108: in each operation but Create <AE>"""
     who = server.entity(stem)
     cnt = ae.container()
     who.retrieve(cnt).expect(4106)
@@ -83,7 +83,7 @@ def test_deregistered_originator(server):
 
 @pytest.mark.parametrize("who", ["/other-cse", "//reeve.local/other-cse", "//elsewhere.example/other-cse", "own", "own absolute"])
 def test_cse_originator_needs_an_association(server, ae, who):
-    """CORE-022, AUTHZ-011"""
+    """CORE-022, AUTHZ-011, SEC-107"""
     who = {"own": server.cse_id, "own absolute": server.sp_id + server.cse_id}.get(who, who)
     e = server.entity(who)
     cnt = ae.container()

@@ -10,7 +10,7 @@ AE = {"api": "Ntest", "rr": False, "srv": ["3"]}
 
 @pytest.mark.parametrize("origin,first", [(None, "CS"), ("C", "C"), ("S", "S")])
 def test_assigned_stem(server, origin, first):
-    """CORE-115"""
+    """CORE-115, SEC-111, SEC-112"""
     name = unique("ae")
     r = server.entity(origin).create(server.base, 2, dict(AE, rn=name)).expect(2001)
     assert r["aei"][0] in first and len(r["aei"]) > 1
@@ -28,7 +28,7 @@ def test_stems_are_unique(server):
 
 @pytest.mark.parametrize("first", ["C", "S"])
 def test_wanted_stem(server, first):
-    """CORE-115, CORE-116, AUTHZ-232: a full stem is used when it is free"""
+    """CORE-115, CORE-116, AUTHZ-232, SEC-113: a full stem is used when it is free"""
     stem = first + unique("me")
     a = server.register(stem=stem)
     assert a.origin == stem

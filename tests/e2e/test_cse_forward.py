@@ -43,7 +43,7 @@ def registered(node, peer, csi=None, **attrs):
 # --- <remoteCSE>
 
 def test_registration(node, peer):
-    """CORE-128: csi is From, whatever was sent. Registration needs no privilege, and gives some: access.registree."""
+    """CORE-128, SEC-110: csi is From, whatever was sent. Registration needs no privilege, and gives some: access.registree."""
     csi = "/" + unique("mn")
     e = Entity(node.client, csi)
     e.retrieve("inbase").expect(4103)
@@ -60,7 +60,7 @@ def test_registration(node, peer):
 
 
 def test_registration_refused(node, servers, peer):
-    """CORE-127, AUTHZ-237: an AE-ID as From; no credential; an ASN-CSE. And the operator's list."""
+    """CORE-127, AUTHZ-237, SEC-109: an AE-ID as From; no credential; an ASN-CSE. And the operator's list."""
     ae = node.register()
     ae.create("inbase", 16, csr("/mnx", peer.port)).expect(4005)
     Entity(node.client, "/evil1").create("inbase", 16, csr("/evil1", peer.port)).expect(4103)
@@ -78,6 +78,12 @@ def test_what_a_cse_may_claim(node, peer):
     e.create("inbase", 16, csr(csi, peer.port, cb=other + "/base")).expect(4000)
     for below in ("/in1", csi, other, "C123", "mn"):
         e.create("inbase", 16, csr(csi, peer.port, dcse=[below])).expect(4000)
+    # whom the operator does not want does not come by way of another one
+    for below in ("/evil1", "//reeve.local/evil2"):
+        e.create("inbase", 16, csr(csi, peer.port, dcse=["/fine", below])).expect(4103)
+    e.create("inbase", 16, csr(csi, peer.port, dcse=["/fine", "//other.example/evil1"])).expect(2001)
+    e.update("inbase" + csi, 16, {"dcse": ["/evil1"]}).expect(4103)
+    e.delete("inbase" + csi).expect(2002)
     e.create("inbase", 16, csr(csi, peer.port)).expect(2001)
     e.update("inbase/" + csi[1:], 16, {"dcse": [other]}).expect(4000)
     # AEs neither change nor delete it, whatever their privileges are

@@ -99,7 +99,7 @@ def test_app_id_patterns(cse, pattern, good):
 # --- is there a subscription?
 
 def test_without_a_profile(new_server):
-    """AUTHZ-226, CORE-120: with profile.required nobody but the administrator registers; by default the lists alone decide"""
+    """AUTHZ-226, CORE-120, SEC-115: with profile.required nobody but the administrator registers; by default the lists alone decide"""
     s = new_server({"profile.required": "true"})
     register(s, "C", 4128)
     register(s, "Cx", 4128)
@@ -111,7 +111,7 @@ def test_without_a_profile(new_server):
 
 @pytest.mark.parametrize("csi", ["/other", "//other.example/reeve"])
 def test_no_node_for_this_cse(new_server, csi):
-    """AUTHZ-226, CORE-120: the rules of other CSEs are theirs"""
+    """AUTHZ-226, CORE-120, SEC-115: the rules of other CSEs are theirs"""
     s = new_server()
     sub = Subscription(s, csi, [ALL])
     register(s, "C", 4128)
@@ -143,7 +143,7 @@ def test_expired(new_server):
 # --- rules
 
 def test_no_rule(cse):
-    """AUTHZ-227, CORE-121: no link, an empty list, links to nothing and to something else; a rule that allows nothing"""
+    """AUTHZ-227, CORE-121, SEC-120: no link, an empty list, links to nothing and to something else; a rule that allows nothing"""
     sub = cse.subscription
     register(cse, "C", 4126)
     sub.link("cse/nothing", sub.profile, cse.base)
@@ -174,7 +174,7 @@ def test_a_change_counts_at_once(cse):
 
 
 def test_one_rule_has_to_allow_all(cse):
-    """AUTHZ-228, CORE-121: App-ID by one rule and stem by another is not enough"""
+    """AUTHZ-228, CORE-121, SEC-114: App-ID by one rule and stem by another is not enough"""
     sub = cse.subscription
     sub.link(sub.rule(aai=["Na"], aae=["Ca*"]), sub.rule(aai=["Nb"], aae=["Cb*", "Cc*"]))
     for stem, api, expect in (("Ca", "Na", 2001), ("Cb", "Nb", 2001), ("Cc", "Nb", 2001), ("Ca", "Nb", 4126), ("Cb", "Na", 4126), ("Cd", "Na", 4126)):
@@ -208,7 +208,7 @@ def test_app_ids(cse, patterns, api, expect):
     (["*"], "C~", 2001), (["*"], "S~", 2001), (["S*"], "S~", 2001), (["S*"], "C~", 4126), (["C*"], "C~", 2001), (["C*"], "S~", 4126),
     (["C123*X"], "C123~X", 2001), (["C123*X"], "C123~", 4126), (["C~"], "C~", 2001), (["C~"], "C~1", 4126), (["*a*"], "C~xax", 2001)])
 def test_stems(cse, patterns, stem, expect):
-    """AUTHZ-229"""
+    """AUTHZ-229, SEC-118"""
     u = unique()
     cse.subscription.allow(aai=["*"], aae=[p.replace("~", u) for p in patterns])
     register(cse, stem.replace("~", u), expect)
@@ -221,7 +221,7 @@ def test_stems(cse, patterns, stem, expect):
     (["C12*X"], "C", "C12"), (["C12*X"], None, "C12"), (["C12*X"], "S", None), (["*-end"], "S", "S"), (["Sa*", "Cb*"], "C", "Cb"),
     (["Sa*", "Cb*"], None, "Cb"), (["C12*/x"], "C", None), (["/x*"], None, None), (["C"], "C", None)])
 def test_assigned_stems(cse, patterns, wish, starts):
-    """AUTHZ-234: a stem of the kind that was wished for, and that the rule allows"""
+    """AUTHZ-234, SEC-111: a stem of the kind that was wished for, and that the rule allows"""
     cse.subscription.allow(aai=["*"], aae=patterns)
     got = [register(cse, wish, 2001 if starts else 4126) for _ in range(3)]
     if starts:

@@ -11,6 +11,7 @@
 #include "core_util.h"
 
 #include "core/rights/relation.h"
+#include "core/work.h"
 
 #define GRANT "{\"m2m:seci\":{\"sit\":2,\"dres\":{\"dai\":{\"gp\":{\"acr\":[{\"acor\":[\"all\"],\"acop\":63}]}}}}}"
 #define DAS "test://das.example:8/x"
@@ -178,11 +179,35 @@ static void many_learn(void **state)
 	relations_free(s);
 }
 
+/* A signature that the DAS told counts for five minutes. */
+static void signature_ages(void **state)
+{
+	static const struct token_claims claims = { .id = { "t1", 2 }, .issuer = { "//das.example", 13 } };
+	static struct slice sign = { "signature", 9 };
+	const usec told = 1000 * USEC_S, life = 300 * USEC_S;
+	struct cse *t = *state;
+	struct exec x = { .core = t->core };
+	struct req r;
+
+	req_init(&r, &t->core->loops[0], 1 << 20, 1 << 20);
+	assert_non_null(work_of(t->core, &r));
+	r.work->who_kind = ID_AE_C;
+	r.aus = &sign;
+	r.n_aus = 1;
+	for (usec age = life - 1; age <= life; age++) {
+		relations_learn(t->core->relations, claims.id, &sign, 1, told);
+		x.now = told + age;
+		assert_int_equal(relation_of(&x, &r, &claims), age < life ? RELATION_PROVEN : RELATION_REFUSED);
+	}
+	req_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(roles, one_loop, cse_teardown), cmocka_unit_test_setup_teardown(claims, one_loop, cse_teardown),
 		cmocka_unit_test_setup_teardown(together, four_loops, cse_teardown), cmocka_unit_test(many_learn),
+		cmocka_unit_test_setup_teardown(signature_ages, one_loop, cse_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

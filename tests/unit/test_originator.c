@@ -102,13 +102,13 @@ static void ae_of_one_id(void **state)
 
 	stock(t);
 	must(retrieve(t, &of_one_ae, "CA", "cse/open"), 2000);
-	/* CORE-019, AUTHZ-004; CB is registered, and no less refused */
+	/* CORE-019, AUTHZ-004, SEC-102; CB is registered, and no less refused */
 	must(retrieve(t, &of_one_ae, "CB", "cse/open"), 4106);
 	must(retrieve(t, &of_one_ae, "SX", "cse/open"), 4106);
 	must(retrieve(t, &of_one_ae, "CB", "cse/nothing"), 4106);
 	must(ask_as(t, &of_one_ae, OP_CREATE, "CB", "cse/open", 3, "{\"m2m:cnt\":{}}"), 4106);
 	must(ask_as(t, &of_one_ae, OP_NOTIFY, "CB", "CA", 0, "{\"m2m:sgn\":{}}"), 4106);
-	/* AUTHZ-003 also here: the form is judged first */
+	/* AUTHZ-003, SEC-101 also here: the form is judged first */
 	must(retrieve(t, &of_one_ae, "/reeve/CA", "cse/open"), 4000);
 	must(retrieve(t, &of_one_ae, "/p", "cse/open"), 4000);
 	/* of whom nothing but the association is known, nothing is believed */
@@ -193,15 +193,15 @@ static void cse_speaks_for_another(void **state)
 	register_cse(t, "/q", USEC_NEVER);
 	register_cse(t, HOME "/r", USEC_NEVER);
 	register_cse(t, "/gone", 1);
-	/* CORE-020, AUTHZ-006: a CSE that is registered here speaks for itself */
+	/* CORE-020, AUTHZ-006, SEC-103: a CSE that is registered here speaks for itself */
 	must(retrieve(t, &of_p, "/q", "cse/open"), 4106);
 	must(retrieve(t, &of_p, HOME "/q", "cse/open"), 4106);
 	must(retrieve(t, &of_p, "/r", "cse/open"), 4106);
-	/* CORE-020, AUTHZ-007: a stem says nothing about where */
+	/* CORE-020, AUTHZ-007, SEC-104: a stem says nothing about where */
 	must(retrieve(t, &of_p, "CA", "cse/open"), 4106);
 	must(retrieve(t, &of_p, "CX", "cse/open"), 4106);
 	must(ask_as(t, &of_p, OP_CREATE, "CX", "cse", 2, "{\"m2m:ae\":{\"api\":\"Na\",\"rr\":false,\"srv\":[\"3\"]}}"), 4106);
-	/* CORE-020, AUTHZ-008: an AE below another one registered here */
+	/* CORE-020, AUTHZ-008, SEC-105: an AE below another one registered here */
 	must(retrieve(t, &of_p, "/q/CX", "cse/open"), 4106);
 	must(retrieve(t, &of_p, HOME "/q/CX", "cse/open"), 4106);
 	must(retrieve(t, &of_p, "/r/CX", "cse/nothing"), 4106);
@@ -220,12 +220,30 @@ static void cse_passes_on(void **state)
 	register_cse(t, "/p", USEC_NEVER);
 	register_cse(t, "/q", USEC_NEVER);
 	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
-		/* AUTHZ-009: believed, here and on the way to another CSE (to which none leads yet) */
+		/* AUTHZ-009, SEC-106: believed, here and on the way to another CSE (to which none leads yet) */
 		must(retrieve(t, &of_p, from[i], "cse/open"), 2000);
 		must(retrieve(t, &of_p, from[i], "/elsewhere/base"), 4004);
 		/* AUTHZ-026: but not authenticated by this CSE */
 		must(retrieve(t, &of_p, from[i], "cse/strict"), 4103);
 	}
+}
+
+#define CSR(id) "{\"m2m:csr\":{\"cb\":\"" id "/base\",\"rr\":false,\"srv\":[\"3\"]}}"
+
+/* <remoteCSE> over a security association: of the CSE that the credential stands for, and of no other that may be passed on. */
+static void cse_registers(void **state)
+{
+	struct cse *t = *state;
+
+	stock(t);
+	/* SEC-109, CORE-127, AUTHZ-237 */
+	must(ask_as(t, &of_none, OP_CREATE, "/p", "cse", 16, CSR("/p")), 4107);
+	must(ask_as(t, &of_p, OP_CREATE, "/beyond", "cse", 16, CSR("/beyond")), 4107);
+	must(ask_as(t, &of_p, OP_CREATE, "//other.example/p", "cse", 16, CSR("//other.example/p")), 4107);
+	must(ask_as(t, &of_unknown, OP_CREATE, "/p", "cse", 16, CSR("/p")), 4000); /* whoever it is, no CSE */
+	must(ask_as(t, &of_p, OP_CREATE, "/p/CX", "cse", 16, CSR("/p")), 4005);
+	must(ask_as(t, &of_p, OP_CREATE, "/p", "cse", 16, CSR("/p")), 2001);
+	must(ask_as(t, &of_p, OP_CREATE, HOME "/p", "cse", 16, CSR("/p")), 4117);
 }
 
 int main(void)
@@ -238,6 +256,7 @@ int main(void)
 		cse_test(cse_speaks_for_itself),
 		cse_test(cse_speaks_for_another),
 		cse_test(cse_passes_on),
+		cse_test(cse_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

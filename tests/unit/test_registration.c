@@ -112,7 +112,7 @@ static void credentials(void **state)
 	rule(t, "r3", "\"apci\":[\"*\"],\"aai\":[\"Nc\"],\"aae\":[\"*\"]");
 	rule(t, "r4", "\"aai\":[\"Nd\"],\"aae\":[\"*\"]");
 	provide(t, "\"cse/r1\",\"cse/r2\",\"cse/r3\",\"cse/r4\"");
-	/* AUTHZ-228, AUTHZ-229: the credential has to be allowed by the rule that allows the App-ID */
+	/* AUTHZ-228, AUTHZ-229, SEC-114, SEC-117: the credential has to be allowed by the rule that allows the App-ID */
 	must(try_as(t, &key1, "C", "Na"), 2001);
 	must(try_as(t, &key2, "C", "Na"), 4126);
 	must(try_as(t, &other, "C", "Na"), 4126);
@@ -127,7 +127,7 @@ static void credentials(void **state)
 	must(try_as(t, &key3, "Cother", "Nc"), 4106);
 	must(try_as(t, &unknown, "C", "Nc"), 2001);
 	must(try_as(t, &nobody, "C", "Nc"), 4126);
-	/* without applicableCredIDs: without a security association */
+	/* SEC-119: without applicableCredIDs: without a security association */
 	must(try_as(t, &nobody, "C", "Nd"), 2001);
 	must(try_as(t, &key1, "C", "Nd"), 4126);
 	must(try_as(t, &unknown, "C", "Nd"), 4126);
@@ -139,7 +139,7 @@ static void certificate(void **state)
 	const struct peer cert = { .association = true, .ae_ids = ids, .n_ae_ids = 1, .credential = S("20-cert"), .app_id = S("Na") };
 	struct cse *t = *state;
 
-	/* AUTHZ-230: both have to be what the certificate says, whatever the rules allow */
+	/* AUTHZ-230, SEC-116: both have to be what the certificate says, whatever the rules allow */
 	rule(t, "r", "\"apci\":[\"*\"],\"aai\":[\"*\"],\"aae\":[\"*\"]");
 	provide(t, "\"cse/r\"");
 	must(try_as(t, &cert, "Cme", "Nb"), 4126);

@@ -19,12 +19,17 @@ static bool is_cse(const struct req_work *w)
 	return w->who_kind == ID_CSE || (w->who_kind == ID_AE_S && w->who_form != ID_STEM);
 }
 
+/* A canonical CSE-ID as the operator's lists name it. */
+static struct slice as_listed(struct exec *x, struct slice id)
+{
+	return way_foreign(x->core, id) ? id : slice_skip(id, x->core->home.sp_id.n);
+}
+
 /* Instead of the access decision (TS-0004 7.4.4.2.1). */
 static enum reeve_rc admit(struct exec *x, struct req *r, const struct res *parent)
 {
 	const struct config *cfg = x->core->cfg;
 	const struct req_work *w = r->work;
-	struct slice id = w->who;
 
 	(void)parent;
 	if (x->internal || w->internal)
@@ -33,9 +38,7 @@ static enum reeve_rc admit(struct exec *x, struct req *r, const struct res *pare
 		return req_refuse(r, 4005, "From is an AE-ID: only a CSE registers with a <remoteCSE>");
 	if (r->peer.association && !slice_eq(r->peer.cse_id, w->who))
 		return req_refuse(r, 4107, "a CSE registers over a security association of its own");
-	if (!way_foreign(x->core, id))
-		id = slice_skip(id, x->core->home.sp_id.n);
-	if (!pattern_admits(&cfg->allow_cse, &cfg->deny_cse, id))
+	if (!pattern_admits(&cfg->allow_cse, &cfg->deny_cse, as_listed(x, w->who)))
 		return req_refuse(r, 4103, "this CSE-ID may not register here (access.allow_cse, access.deny_cse)");
 	return RC_OK;
 }
@@ -70,6 +73,8 @@ static enum reeve_rc check_descendants(struct exec *x, struct req *r, struct dra
 			return req_refuse(r, 4000, "dcse: \"%.*s\" is no CSE-ID", SF(id));
 		if (slice_eq(canon, x->core->home.abs) || slice_eq(canon, who) || way_neighbour(x, canon, &other) == RC_OK)
 			return req_refuse(r, 4000, "dcse: %.*s is no descendant of this CSE", SF(id));
+		if (pattern_listed(&x->core->cfg->deny_cse, as_listed(x, canon))) /* nor by way of another one */
+			return req_refuse(r, 4103, "dcse: %.*s may not register here (access.deny_cse)", SF(id));
 	}
 	return RC_OK;
 }
