@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import Entity, PeerCSE, Receiver, Server, reply, unique, wait_until
+from harness import Client, Entity, PeerCSE, Receiver, Server, reply, unique, wait_until
 
 OPEN = {"http.open": "true"}
 
@@ -406,6 +406,39 @@ def test_new_point_of_access(new_server, peer):
     e.update("inbase/" + csi[1:], 16, {"poa": [peer.url]}).expect(2004)
     # three: the subscription for C9 heard of the other one, too
     assert {peer.next().target for _ in range(3)} == {"/~%s/C9" % csi, "/~/far/C8"}
+
+
+def test_latest_of_those_that_wait(node):
+    """CORE-202: notifications in transit that nobody fetched yet: of one subscription and target that are marked latest, the newest stays"""
+    e, csi = registered(node, None, rr=False)
+    e.create("inbase/" + csi[1:], 15, {"rn": "pch"}).expect(2001)
+    sender = node.register()
+    answers = {}
+
+    def send(name, to, sur, ec):
+        def f():
+            r = Entity(Client(node.address, node.port), sender.origin).notify(
+                csi + to, {"m2m:sgn": {"sur": sur, "nev": {"rep": name}}}, headers={"X-M2M-EC": str(ec)} if ec else {})
+            answers[name] = r.rsc
+        t = threading.Thread(target=f)
+        parked = node.metrics()["parked"]
+        t.start()
+        wait_until(lambda: node.metrics()["parked"] > parked or name in ("3", "5") and ("1" if name == "3" else "3") in answers)
+        return t
+
+    threads = [send(*a) for a in [("1", "/C1", "/x/s1", 4), ("2", "/C1", "/x/s2", 4), ("3", "/C1", "/x/s1", 4), ("4", "/C2", "/x/s1", 4),
+                                  ("plain", "/C1", "/x/s1", None), ("5", "/C1", "/x/s1", 4)]]
+    threads[0].join()
+    threads[2].join()
+    assert answers == {"1": 2000, "3": 2000}  # nobody has to send them again
+    seen = []
+    for _ in range(4):
+        rqp = e.retrieve("inbase/%s/pch/pcu" % csi[1:]).expect(2000).res
+        seen.append(rqp["pc"]["m2m:sgn"]["nev"]["rep"])
+        e.notify("inbase/%s/pch/pcu" % csi[1:], {"m2m:rsp": {"rsc": 2000, "rqi": rqp["rqi"]}})
+    assert seen == ["2", "4", "plain", "5"]
+    for t in threads:
+        t.join()
 
 
 def test_polling_cse(node):

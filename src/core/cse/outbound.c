@@ -206,6 +206,19 @@ static void polled_done(struct polled *p, const struct rsp *rsp)
 	finish((struct call *)((char *)p - offsetof(struct call, polled)), rsp);
 }
 
+/* A notification of a subscription that wants the latest only takes the place of an earlier one to the same target (TS-0004 7.5.1.2.2). */
+static struct slice replaces(struct call *k)
+{
+	struct slice why, sur;
+	struct json j;
+
+	if (k->send.op != OP_NOTIFY || k->send.ec != EC_LATEST || !k->pc.n ||
+	    json_parse(&k->arena, k->pc, &json_default_limits, &j, &why) != RC_OK)
+		return (struct slice){ NULL, 0 };
+	sur = json_string(&k->arena, &j, json_member(&j, json_member(&j, 0, S("m2m:sgn")), S("sur")));
+	return sur.n ? arena_printf(&k->arena, "%.*s %.*s", SF(k->to), SF(sur)) : (struct slice){ NULL, 0 };
+}
+
 static void enqueue(struct call *k)
 {
 	const struct config *cfg = k->core->cfg;
@@ -219,7 +232,7 @@ static void enqueue(struct call *k)
 	if (!b.failed)
 		text = arena_dup(&k->arena, buf_view(&b));
 	buf_free(&b);
-	k->polled = (struct polled){ .rqi = k->rqi, .primitive = text, .done = polled_done };
+	k->polled = (struct polled){ .rqi = k->rqi, .primitive = text, .replaces = replaces(k), .done = polled_done };
 	if (!text.p || polling_enqueue(k->core, k->way.channel, &k->polled, clock_wall() + span(k, cfg->request_expiry)) != RC_OK)
 		fail(k, 5103);
 }

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "core/notify/notifier_int.h"
 
-enum { EC_IMMEDIATE = 2, EC_LATEST = 4, POLICY_MEMORY = 8 << 20 };
+enum { POLICY_MEMORY = 8 << 20 };
 
 /* --- items --- */
 

@@ -8,6 +8,8 @@
 #include "core/core.h"
 #include "core/notify/notify.h"
 
+enum { EC_IMMEDIATE = 2, EC_LATEST = 4 }; /* of m2m:eventCat */
+
 /* One member of operationMonitor. */
 struct sub_monitor {
 	unsigned ops;           /* sum of ACOP_ bits; 0: any */

@@ -175,14 +175,26 @@ static void poller_gone(struct core *c, struct req *r, void *owner)
 	core_resume(c, r);
 }
 
+/* What p makes out of date (CORE-202). */
+static struct polled *older(const struct channel *ch, const struct polled *p)
+{
+	struct polled *q = p->replaces.n ? ch->waiting.first : NULL;
+
+	while (q && !slice_eq(q->replaces, p->replaces))
+		q = q->next;
+	return q;
+}
+
 enum reeve_rc polling_enqueue(struct core *c, uint64_t n, struct polled *p, usec deadline)
 {
 	struct channel *ch = channel_of(c, n);
+	struct polled *old;
 	struct req *r;
 
 	if (!ch)
 		return RC_NOMEM;
-	if (ch->waiting.n + ch->handed.n >= c->cfg->limits.polled) {
+	old = older(ch, p);
+	if (!old && ch->waiting.n + ch->handed.n >= c->cfg->limits.polled) {
 		metrics_inc(&c->metrics, limit_polled);
 		return RC_LIMIT;
 	}
@@ -190,7 +202,10 @@ enum reeve_rc polling_enqueue(struct core *c, uint64_t n, struct polled *p, usec
 	p->handed = false;
 	p->alarm.fn = too_late;
 	alarm_set(notifier_alarms(c->notifier), &p->alarm, deadline);
-	push(&ch->waiting, p); /* so that ch stays while polls that nobody waits for any more go */
+	push(&ch->waiting, p);
+	if (old)
+		conclude(old, &(struct rsp){ .rsc = 2000 });
+	/* p is in the list already, so that ch stays while polls that nobody waits for any more go */
 	while (ch->first && atomic_load(&ch->first->r->gone))
 		poller_gone(c, ch->first->r, ch->first);
 	if (!ch->first)

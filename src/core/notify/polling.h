@@ -25,6 +25,7 @@ struct polled {
 	bool handed;             /* out with the AE, waiting for its answer */
 	struct slice rqi;
 	struct slice primitive;  /* members of m2m:rqp, without braces */
+	struct slice replaces;   /* of those that have the same text here, and that nobody fetched yet, the newest is kept; empty: none */
 	/* once: the answer, 4008 when the deadline came first; never before polling_enqueue returned */
 	void (*done)(struct polled *p, const struct rsp *rsp);
 };
