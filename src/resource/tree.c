@@ -383,6 +383,14 @@ enum reeve_rc tree_find_type(struct st_tx *tx, int32_t ty, struct tree_find *f)
 	return find_open(tx, ST_TYPE, &k, TYPE_PREFIX, f);
 }
 
+void tree_find_after(struct tree_find *f, struct res_key last)
+{
+	memcpy(f->last, f->prefix, f->prefix_len);
+	res_key_write(last, f->last + f->prefix_len);
+	f->begun = true;
+	f->changes = ~st_changes(f->tx); /* so that the place is looked for */
+}
+
 static enum reeve_rc find_step(struct tree_find *f)
 {
 	struct slice last = slice_of(f->last, f->prefix_len + (size_t)RES_KEY_LEN);

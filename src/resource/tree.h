@@ -61,6 +61,8 @@ struct tree_find {
 };
 REEVE_MUST_CHECK enum reeve_rc tree_find_label(struct st_tx *tx, struct slice label, struct tree_find *f);
 REEVE_MUST_CHECK enum reeve_rc tree_find_type(struct st_tx *tx, int32_t ty, struct tree_find *f); /* not for instances */
+/* Go on behind `last`, where an earlier search of the same kind ended. */
+void tree_find_after(struct tree_find *f, struct res_key last);
 enum reeve_rc tree_find_next(struct tree_find *f, struct res *out);
 void tree_find_end(struct tree_find *f);
 

@@ -279,6 +279,9 @@ def test_another_registrar(pair, new_server):
     wait_until(lambda: pair.annc(stem)["lnk"] == "INACTIVE")
     register(mn2, stem)
     assert pair.annc(stem)["lnk"] == "/mn2/" + stem
+    # back, without leaving
+    register(pair.mn, stem, trps=True)
+    assert pair.annc(stem)["lnk"] == "/mn1/" + stem
 
 
 def test_at_the_in_cse(pair):

@@ -317,7 +317,7 @@ static enum found look_here(struct call *k, struct exec *x, const struct res *r,
 		return OWN;
 	if (r->h.ty == TYPE_GROUP)
 		gather_rule_read(x, &k->arena, r, rule);
-	return r->h.ty == TYPE_CSEBASE ? SELF : r->h.ty == TYPE_GROUP ? GROUP : NOBODY;
+	return r->h.ty == TYPE_CSEBASE ? (k->o->to_self ? OWN : SELF) : r->h.ty == TYPE_GROUP ? GROUP : NOBODY;
 }
 
 static enum found look_elsewhere(struct call *k, struct exec *x, struct slice cse)

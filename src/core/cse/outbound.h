@@ -28,6 +28,7 @@ struct outbound {
 	usec timeout;            /* span; 0: the configured one */
 	const struct req *with;  /* NULL, or what has the parameters not named here (rcn, fc, rids, rt, times ...); lives until done */
 	bool blocking;           /* not its Response Type, however: this is a blocking request */
+	bool to_self;            /* Notify: this CSE tells itself, too; it knows most things already */
 	bool from_registrar;     /* it came from there and must not go back: without another way the answer is 4004 */
 	/* called once on the hub, maybe before outbound_send returns: the answer; 5103 when nobody could be reached, 4008 when nobody
 	 * answered in time, 4004 when no way leads there. The text of rsp ends with the call. */

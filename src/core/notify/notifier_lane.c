@@ -260,6 +260,7 @@ void lane_serve(struct lane *l, struct exec *x)
 			.pc = buf_view(&b),
 			.op = op_of(u),
 			.ec = u->ec,
+			.to_self = u->items.first->kind == OB_AE_MOVED,
 			.done = answered,
 			.owner = l,
 		};

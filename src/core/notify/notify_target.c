@@ -8,6 +8,7 @@
 #include "core/notify/notify_int.h"
 #include "core/cse/outbound.h"
 #include "core/own.h"
+#include "core/registration/moved.h"
 #include "core/work.h"
 
 /* --- who --- */
@@ -114,13 +115,15 @@ static void receive_seci(struct core *c, struct req *r, const struct json *j, ui
 /* What a <CSEBase> does with a Notify depends on its content (TS-0004 7.5.1). Code for content that fits nothing: CORE-205. */
 static void receive(struct core *c, struct req *r, const struct json *j)
 {
-	uint32_t seci = json_member(j, 0, S("m2m:seci"));
+	uint32_t seci = json_member(j, 0, S("m2m:seci")), sgn = json_member(j, 0, S("m2m:sgn"));
 
 	if (seci) {
 		receive_seci(c, r, j, seci);
 		return;
 	}
-	if (json_member(j, 0, S("m2m:sgn")) || json_member(j, 0, S("m2m:agn")) || json_member(j, 0, S("m2m:rsp")))
+	if (sgn && moved_notified(c, r, j, sgn))
+		return;
+	if (sgn || json_member(j, 0, S("m2m:agn")) || json_member(j, 0, S("m2m:rsp")))
 		r->rsc = 2000; /* nobody here subscribed: taken note of */
 	else
 		req_refuse(r, 4000, "content of a Notify: m2m:sgn, m2m:agn, m2m:rsp or m2m:seci");

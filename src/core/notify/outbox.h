@@ -17,6 +17,7 @@ enum outbox_kind {
 	OB_RESULT,    /* the answer to a non-blocking request, to be sent at once; `sub` is { 0, its ordinal } (pending.h) */
 	OB_ANNC_UPDATE, OB_ANNC_DELETE, /* to copies of the resource `sub` (announce.c), to be sent at once; sgn is the whole content */
 	OB_AE_LEFT,   /* to the <AEAnnc> of an S-type AE that is registered here no more (types/ae.c); likewise */
+	OB_AE_MOVED,  /* to all CSEs, this one included (registration/moved.c); likewise */
 };
 enum outbox_flags {
 	OB_PLAIN = 1,      /* no policy of the subscription could have held it back */

@@ -7,6 +7,7 @@
  * the CSE it is at: its rules have to allow App-ID, AE-ID-Stem and the Credential-ID in the labels together. */
 #include "core/core.h"
 #include "core/registration/admission.h"
+#include "core/registration/moved.h"
 #include "core/types/announced.h"
 #include "core/work.h"
 
@@ -135,6 +136,23 @@ static enum reeve_rc check(struct exec *x, struct req *r, const struct res *pare
 	return r->work->registree.n ? check_created(x, r, d) : RC_OK;
 }
 
+/* The CSE that lnk of res leads to, and lnk itself without its quotes, copied. */
+static struct slice registrar_of(struct exec *x, struct arena *a, const struct res *res, struct slice *lnk)
+{
+	struct slice raw = res_member(res, S("lnk"));
+
+	*lnk = raw.n > 2 ? arena_dup(a, slice_of(raw.p + 1, raw.n - 2)) : (struct slice){ NULL, 0 };
+	return announced_cse(x, a, *lnk);
+}
+
+/* Linked to another registrar: the AE has moved. */
+static enum reeve_rc updated(struct exec *x, struct req *r, const struct res *old, const struct res *nw)
+{
+	struct slice from, to, was = registrar_of(x, &r->arena, old, &from), is = registrar_of(x, &r->arena, nw, &to);
+
+	return is_registration(nw) && was.n && is.n && !slice_eq(was, is) ? moved_tell(x, nw, from, to) : RC_OK;
+}
+
 /* Whoever registers the AE may say so; check looks at what he says. */
 static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *res, unsigned bit)
 {
@@ -143,5 +161,5 @@ static enum reeve_rc decide(struct exec *x, struct req *r, const struct res *res
 	return announced_decide(x, r, res, bit);
 }
 
-const struct type_hooks type_ae_annc = { .ty = TYPE_AE_ANNC, .check = check, .decide = decide, .permitted = announced_permits,
-					 .decides = ACOP_UPDATE | ACOP_DELETE };
+const struct type_hooks type_ae_annc = { .ty = TYPE_AE_ANNC, .check = check, .updated = updated, .decide = decide,
+					 .permitted = announced_permits, .decides = ACOP_UPDATE | ACOP_DELETE };
