@@ -238,10 +238,10 @@ static void cse_registers(void **state)
 	stock(t);
 	/* SEC-109, CORE-127, AUTHZ-237 */
 	must(ask_as(t, &of_none, OP_CREATE, "/p", "cse", 16, CSR("/p")), 4107);
-	must(ask_as(t, &of_p, OP_CREATE, "/beyond", "cse", 16, CSR("/beyond")), 4107);
-	must(ask_as(t, &of_p, OP_CREATE, "//other.example/p", "cse", 16, CSR("//other.example/p")), 4107);
+	must(ask_as(t, &of_p, OP_CREATE, "/beyond", "cse", 16, CSR("/beyond")), 4106);
+	must(ask_as(t, &of_p, OP_CREATE, "//other.example/p", "cse", 16, CSR("//other.example/p")), 4106);
 	must(ask_as(t, &of_unknown, OP_CREATE, "/p", "cse", 16, CSR("/p")), 4000); /* whoever it is, no CSE */
-	must(ask_as(t, &of_p, OP_CREATE, "/p/CX", "cse", 16, CSR("/p")), 4005);
+	must(ask_as(t, &of_p, OP_CREATE, "/p/CX", "cse", 16, CSR("/p")), 4106);
 	must(ask_as(t, &of_p, OP_CREATE, "/p", "cse", 16, CSR("/p")), 2001);
 	must(ask_as(t, &of_p, OP_CREATE, HOME "/p", "cse", 16, CSR("/p")), 4117);
 }
