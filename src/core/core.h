@@ -106,6 +106,8 @@ struct core {
 	struct trust *trust;      /* keys and issuers; the same */
 	struct tokens *tokens;    /* verified ones, and what is asked of DASs; the same */
 	struct metrics metrics;
+	/* What all listeners together have, each bounded by an option; unread: bytes of answers that wait for their clients. */
+	struct { _Atomic unsigned connections, handshakes; _Atomic size_t unread; } shared;
 	_Atomic uint64_t policies_changed; /* commit number of the last change of a policy or group */
 	_Atomic bool ready;
 	struct transport transports[CORE_TRANSPORTS];

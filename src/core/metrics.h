@@ -64,6 +64,9 @@
 	X(profile_fetches, "questions to the IN-CSE for the service subscription")            \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
+	X(associations_ended, "security associations ended because their credential was revoked, replaced or expired") \
+	X(limit_handshakes, "connections refused: tls.handshakes")                            \
+	X(no_tls, "connections to a listener for TLS that did not begin with it")             \
 	X(bad_http, "messages that are no HTTP")                                              \
 	X(bad_websocket, "WebSocket connections closed for what the peer sent")               \
 	X(bad_coap, "datagrams that are no CoAP, or too long")                                \

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 
 #include "admin/control.h"
-#include "admin/pages.h"
 #include "authz/audit.h"
 #include "base/log.h"
 #include "binding/coap/coap.h"
@@ -23,6 +22,7 @@
 #include "core/trust.h"
 #include "das/das.h"
 #include "main/commands.h"
+#include "main/listeners.h"
 #include "main/settings.h"
 #include "main/tour.h"
 
@@ -57,36 +57,6 @@ static void raise_descriptors(const struct config *c)
 			 (unsigned long long)r.rlim_cur, c->limits.connections);
 }
 
-static const char *url_of(char out[128], const char *scheme, const char *address, uint16_t port)
-{
-	const bool v6 = strchr(address, ':') != NULL;
-
-	snprintf(out, 128, "%s://%s%s%s:%u", scheme, v6 ? "[" : "", address, v6 ? "]" : "", port);
-	return out;
-}
-
-/* The address of a listener, unless there is none or it is no address others can use. */
-static void add_poa(struct settings *s, const char *scheme, const char *address, uint16_t port)
-{
-	struct config_list *poa = &s->c.poa;
-	char url[128];
-
-	if (address && strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0 && port && poa->v)
-		poa->v[poa->n++] = arena_dup(&s->memory, slice_str(url_of(url, scheme, address, port)));
-}
-
-/* Without cse.poa, <CSEBase> tells the addresses of the listeners. */
-static void default_poa(struct settings *s)
-{
-	struct config *c = &s->c;
-
-	if (c->poa.n)
-		return;
-	c->poa.v = arena_array(&s->memory, 2, sizeof(*c->poa.v));
-	add_poa(s, "http", c->http.address, c->http.port);
-	add_poa(s, "ws", c->ws.serve ? c->http.address : NULL, c->http.port);
-}
-
 /* The folders above the one of the store. */
 static void make_parents(const char *path)
 {
@@ -117,63 +87,9 @@ static void reload(struct core *core)
 						       .detail = slice_str(rc == RC_OK ? "keys and issuers" : rc_name(rc)) });
 }
 
-/* Where we are, and what is not safe about it. */
-static void tell(const struct settings *s, struct http_server *http)
-{
-	char url[128];
-
-	if (http) {
-		http_server_pages(http, admin_page);
-		url_of(url, "http", s->c.http.address, http_server_port(http));
-		if (s->c.http.open && !address_is_loopback(s->c.http.address))
-			log_warn("main", "OPEN TO THE NETWORK: everybody who reaches %s is believed to be whoever he says he is", url);
-		else if (s->c.http.open)
-			log_warn("main", "open: at %s an Originator is believed without a security association", url);
-		else if (!address_is_loopback(s->c.http.address))
-			log_warn("main", "plain HTTP at %s: requests from other machines are refused (4107), they need [https]", url);
-		log_info("main", "listening at %s", url);
-	}
-	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
-}
-
-/* The listeners of CoAP, in clear and behind DTLS. */
-struct coap_listeners { struct coap_server *clear, *secure; };
-
-static enum reeve_rc listen_coap(struct core *core, struct coap_listeners *l, char *why)
-{
-	const struct config *c = core->cfg;
-	enum reeve_rc rc = RC_OK;
-
-	if (c->coap.address) {
-		rc = coap_listen(core, c->coap.address, c->coap.port, false, &l->clear, why);
-		if (rc == RC_OK)
-			log_info("main", "CoAP on %s:%u%s", c->coap.address, coap_server_port(l->clear),
-				 c->coap.open ? ", OPEN: an Originator is believed without a security association" : "");
-	}
-	if (rc == RC_OK && c->coaps.address) {
-		rc = coap_listen(core, c->coaps.address, c->coaps.port, true, &l->secure, why);
-		if (rc == RC_OK)
-			log_info("main", "CoAP behind DTLS on %s:%u", c->coaps.address, coap_server_port(l->secure));
-	}
-	return rc;
-}
-
-static void stop_coap(struct coap_listeners *l)
-{
-	coap_server_stop(l->clear);
-	coap_server_stop(l->secure);
-}
-
-static void free_coap(struct coap_listeners *l)
-{
-	coap_server_free(l->clear);
-	coap_server_free(l->secure);
-}
-
 static int serve(struct settings *s, const char *command, bool with_tour)
 {
-	struct coap_listeners coap = { NULL, NULL };
-	struct http_server *http = NULL;
+	struct listeners listeners = { NULL };
 	struct core *core = NULL;
 	struct das_server *das = NULL;
 	struct ws *ws = NULL;
@@ -190,7 +106,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	signal(SIGPIPE, SIG_IGN);
 	log_setup((enum log_level)s->c.log_level, s->c.log_json);
 	raise_descriptors(&s->c);
-	default_poa(s);
+	listeners_poa(s);
 	make_parents(s->c.data);
 	if (core_start(&s->c, &core, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
@@ -201,35 +117,29 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	if (ws_register(core, &ws) != RC_OK)
 		abort(); /* a few kilobytes */
 	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
-	    (s->c.http.address && http_listen(core, s->c.http.address, s->c.http.port, &http, why) != RC_OK) ||
-	    listen_coap(core, &coap, why) != RC_OK || control_start(core, why) != RC_OK) {
+	    listeners_open(&listeners, core, ws, why) != RC_OK || control_start(core, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
-		stop_coap(&coap);
-		http_server_stop(http);
+		listeners_stop(&listeners);
 		core_stop(core);
 		das_free(das);
-		free_coap(&coap);
-		http_server_free(http);
+		listeners_free(&listeners);
 		return EXIT_UNREACHABLE;
 	}
-	if (http && s->c.ws.serve)
-		ws_serve(ws, http);
 	if (registrar_start(core) != RC_OK)
 		log_warn("main", "this CSE does not register at %.*s: out of memory", SF(s->c.registrar.cse_id));
-	tell(s, http);
-	if (with_tour && http)
-		tour_print(&s->c, http_server_port(http));
+	listeners_tell(&listeners, &s->c);
+	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
+	if (with_tour && listeners.http)
+		tour_print(&s->c, http_server_port(listeners.http));
 	while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
 		reload(core);
 	log_info("main", "stopping");
 	registrar_leave(core);
-	stop_coap(&coap);
-	http_server_stop(http);
-	control_stop(core); /* behind the listener, whose pages it makes */
+	listeners_stop(&listeners);
+	control_stop(core); /* behind the listeners, whose pages it makes */
 	core_stop(core);
 	das_free(das);
-	free_coap(&coap);
-	http_server_free(http);
+	listeners_free(&listeners);
 	return EXIT_OK;
 }
 

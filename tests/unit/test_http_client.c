@@ -167,7 +167,7 @@ static int set_up(void **state)
 	}
 	uv_tcp_getsockname(&server.listener, (struct sockaddr *)&a, &n);
 	server.port = ntohs(a.sin_port);
-	client = http_client_new(&loop, 2, 1000);
+	client = http_client_new(&loop, NULL, 2, 1000);
 	at_stop.fn = stop_all;
 	loop_at_stop(&loop, &at_stop);
 	return 0;
@@ -683,7 +683,7 @@ static void primitives_sent(void **state)
 	}
 	assert_string_equal(table[N - 2].more, "1 7 5000 2a ");
 	assert_string_equal(table[N - 1].more, "0 0   //sp.example/in1/a b");
-	assert_null(core_transport(&core, S("https://x/")));
+	assert_null(core_transport(&core, S("httpx://x/")));
 	core.transports[0].free(core.transports[0].ctx);
 }
 

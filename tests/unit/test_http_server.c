@@ -78,6 +78,18 @@ void core_abandon(struct core *c, struct req *r)
 	r->gone = true;
 }
 
+/* There is no listener with TLS here: tests/e2e/test_https.py. */
+struct tls_setup *association_setup(struct core *c, bool client, bool datagram) { return NULL; }
+struct association *association_new(struct core *c, const struct tls_peer *p, struct loop *l, void (*end)(void *owner), void *owner,
+				    char why[TLS_WHY_MAX])
+{
+	return NULL;
+}
+void association_leave(struct association *a) { assert_null(a); }
+struct association *association_get(struct association *a) { return a; }
+void association_put(struct association *a) { assert_null(a); }
+void association_peer(const struct association *a, struct peer *peer) { assert_null(a); }
+
 static struct http_page_call *late; /* a page that is answered later */
 
 static enum http_page_result page(struct http_page_call *call)
@@ -110,7 +122,7 @@ static int set_up(void **state)
 	assert_int_equal(loop_init(&loop, 0), RC_OK);
 	assert_int_equal(loop_start(&loop), RC_OK);
 	for (int port = 20000 + (int)(getpid() % 10000); port < 32000; port++)
-		if (http_listen(&core, "127.0.0.1", (uint16_t)port, &server, why) == RC_OK)
+		if (http_listen(&core, "127.0.0.1", (uint16_t)port, false, &server, why) == RC_OK)
 			break;
 	assert_non_null(server);
 	http_server_pages(server, page);
@@ -532,7 +544,7 @@ static void too_many_connections(void **state)
 	for (int i = 0; i < MOST; i++)
 		close(fd[i]);
 	/* and when they are gone others may come */
-	while (atomic_load(&server->open))
+	while (atomic_load(&core.shared.connections))
 		sched_yield();
 	more = dial();
 	ask(more, "now", "2");
@@ -608,9 +620,9 @@ static void port_is_ours(void **state)
 	struct http_server *second = NULL;
 	char why[256] = "";
 
-	assert_int_equal(http_listen(&core, "127.0.0.1", http_server_port(server), &second, why), RC_IO);
+	assert_int_equal(http_listen(&core, "127.0.0.1", http_server_port(server), false, &second, why), RC_IO);
 	assert_non_null(strstr(why, "127.0.0.1:"));
-	assert_int_equal(http_listen(&core, "somewhere", 1, &second, why), RC_IO);
+	assert_int_equal(http_listen(&core, "somewhere", 1, false, &second, why), RC_IO);
 	assert_null(second);
 }
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP client of one loop: connections kept alive per target, calls queued when all of them are busy.
  *
- * A target ("host:port") has at most `per_target` connections and exists as long as it has calls, connections or a lookup
- * under way. A call waits in the target's queue until a connection is free; its time runs from the start. Whatever fails
- * while a call is being handed over is told in a later turn of the loop. A kept connection that turns out dead before the
- * first byte of an answer (the server closed it while it was idle) is replaced once, if the call may be repeated. Answers
- * are bounded: of one that is too long, only status and rsc are told. */
+ * A target is "host:port" in clear, or protected and expected to be somebody: what was proven for one is not used for another. It has
+ * at most `per_target` connections and exists as long as it has calls, connections or a lookup under way. A call waits in the
+ * target's queue until a connection is free; its time runs from the start. Whatever fails while a call is being handed over is told
+ * in a later turn of the loop. A kept connection that turns out dead before the first byte of an answer (the server closed it while
+ * it was idle) is replaced once, if the call may be repeated. Answers are bounded: of one that is too long, only status and rsc
+ * are told. */
 #include "binding/http/http.h"
 
 #include <http_parser.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "core/association/association.h"
 #include "tls/stream.h"
 
 enum { IDLE_MS = 30000, SWEEP_MS = 5000, ADDRESSES = 4, ADDRESSES_MS = 30000, HEADER_BYTES = 16384 };
@@ -31,6 +34,7 @@ struct link {
 	struct link *next;
 	struct target *to;
 	struct job *job;         /* NULL: idle */
+	struct association *association; /* NULL: in clear, or not yet */
 	http_parser parser;
 	struct buf name, value, type, headers, body;
 	uint64_t idle_since;
@@ -42,6 +46,7 @@ struct target {
 	struct target *next;
 	struct http_client *client;
 	char *name;              /* "host:port" as in the URL */
+	char *whom;              /* who must be there; NULL: in clear */
 	char host[256], port[6];
 	struct link *links;
 	struct job *first, **end; /* the queue */
@@ -55,6 +60,7 @@ struct target {
 
 struct http_client {
 	struct loop *loop;
+	struct core *core;       /* NULL: there are no security associations */
 	struct target *targets;
 	uv_timer_t sweep;
 	unsigned per_target;
@@ -139,6 +145,13 @@ static void unqueue(struct target *to, struct job *j)
 
 /* --- targets --- */
 
+static void target_free(struct target *to)
+{
+	free(to->name);
+	free(to->whom);
+	free(to);
+}
+
 static void target_check(struct target *to)
 {
 	struct target **at = &to->client->targets;
@@ -148,16 +161,15 @@ static void target_check(struct target *to)
 	while (*at != to)
 		at = &(*at)->next;
 	*at = to->next;
-	free(to->name);
-	free(to);
+	target_free(to);
 }
 
 /* "host", "host:port", "[v6]:port" */
-static bool split_authority(struct slice name, struct slice *host, struct slice *port)
+static bool split_authority(struct slice name, bool tls, struct slice *host, struct slice *port)
 {
 	uint64_t n;
 
-	*port = S("80");
+	*port = tls ? S("443") : S("80");
 	*host = name;
 	if (name.n && name.p[0] == '[') {
 		ptrdiff_t end = slice_find(name, ']');
@@ -179,19 +191,26 @@ static bool split_authority(struct slice name, struct slice *host, struct slice 
 	return host->n && slice_u64(*port, &n) && n > 0 && n < 65536;
 }
 
-static struct target *target_get(struct http_client *c, struct slice name)
+/* whom: p == NULL in clear. */
+static bool target_is(const struct target *to, struct slice name, struct slice whom)
+{
+	return slice_eq(slice_str(to->name), name) && !to->whom == !whom.p && (!whom.p || slice_eq(slice_str(to->whom), whom));
+}
+
+static struct target *target_get(struct http_client *c, struct slice name, struct slice whom)
 {
 	struct slice host, port;
 	struct target *to;
 
 	for (to = c->targets; to; to = to->next)
-		if (slice_eq(slice_str(to->name), name))
+		if (target_is(to, name, whom))
 			return to;
-	if (!split_authority(name, &host, &port) || host.n >= sizeof(to->host) || port.n >= sizeof(to->port))
+	if (!split_authority(name, whom.p, &host, &port) || host.n >= sizeof(to->host) || port.n >= sizeof(to->port))
 		return NULL;
 	to = calloc(1, sizeof(*to));
-	if (!to || !(to->name = strndup(name.p, name.n))) {
-		free(to);
+	if (!to || !(to->name = strndup(name.p, name.n)) || (whom.p && !(to->whom = strndup(whom.p, whom.n)))) {
+		if (to)
+			target_free(to);
 		return NULL;
 	}
 	memcpy(to->host, host.p, host.n);
@@ -232,6 +251,10 @@ static void link_drop(struct link *k)
 	*at = k->next;
 	k->to->n_links--;
 	k->to->n_closing++;
+	if (k->association)
+		association_leave(k->association);
+	association_put(k->association);
+	k->association = NULL;
 	stream_close(&k->stream);
 }
 
@@ -379,6 +402,8 @@ static void received(struct stream *s, const char *p, ssize_t n)
 	struct link *k = (struct link *)s;
 	size_t used;
 
+	if (n == UV_EPROTO)
+		log_warn("http", "no security association with %s at %s: %s", k->to->whom, k->to->name, stream_why(s));
 	if (!k->job) { /* nothing is expected: the server closes, or talks out of turn */
 		link_failed(k);
 		return;
@@ -420,12 +445,39 @@ static void send_on(struct link *k, struct job *j)
 		link_failed(k);
 }
 
+/* The credential is good no longer. */
+static void association_ended(void *owner) { link_failed(owner); }
+
+/* The handshake proved the credential that was wanted. It must not be known as somebody else's (SEC-037). */
+static bool associate(struct link *k)
+{
+	const struct target *to = k->to;
+	const struct slice whom = slice_str(to->whom);
+	struct peer peer = { .association = false };
+	char why[TLS_WHY_MAX] = "out of memory";
+	bool is;
+
+	k->association = association_new(to->client->core, tls_peer(k->stream.tls), to->client->loop, association_ended, k, why);
+	if (!k->association) {
+		log_warn("http", "no security association with %s at %s: %s", to->whom, to->name, why);
+		return false;
+	}
+	association_peer(k->association, &peer);
+	is = !peer.cse_id.n && !peer.n_ae_ids; /* the credential alone is known */
+	is = is || slice_eq(peer.cse_id, whom);
+	for (size_t i = 0; i < peer.n_ae_ids && !is; i++)
+		is = slice_eq(peer.ae_ids[i], whom);
+	if (!is)
+		log_warn("http", "no security association with %s at %s: the credential is somebody else's", to->whom, to->name);
+	return is;
+}
+
 static void connected(struct stream *s)
 {
 	struct link *k = (struct link *)s;
 	struct job *j = k->job;
 
-	if (stream_read_start(s) != 0) {
+	if ((k->to->whom && !associate(k)) || stream_read_start(s) != 0) {
 		link_failed(k);
 		return;
 	}
@@ -444,7 +496,9 @@ static void open_link(struct target *to, struct job *j)
 {
 	struct http_client *c = to->client;
 	struct link *k = calloc(1, sizeof(*k));
+	struct tls_setup *setup = NULL;
 	const struct sockaddr *a;
+	int rc;
 
 	if (!k) {
 		fail_later(j);
@@ -462,7 +516,13 @@ static void open_link(struct target *to, struct job *j)
 	buf_init(&k->headers, HEADER_BYTES);
 	buf_init(&k->body, c->max_body);
 	a = (const struct sockaddr *)&to->address[j->address < to->n_addresses ? j->address : 0];
-	if (stream_connect(&k->stream, c->loop, a, NULL, NULL, &events) != 0)
+	if (to->whom)
+		setup = association_setup(c->core, true, false);
+	rc = stream_connect(&k->stream, c->loop, a, setup, j->call->want, &events);
+	if (rc == 0 && to->whom && !setup)
+		rc = UV_ENOTSUP; /* never in clear */
+	tls_setup_put(setup);
+	if (rc != 0)
 		link_failed(k);
 }
 
@@ -586,12 +646,13 @@ static void swept(uv_timer_t *t)
 
 /* --- the interface --- */
 
-struct http_client *http_client_new(struct loop *l, unsigned per_target, size_t max_body)
+struct http_client *http_client_new(struct loop *l, struct core *core, unsigned per_target, size_t max_body)
 {
 	struct http_client *c = calloc(1, sizeof(*c));
 
 	if (c) {
 		c->loop = l;
+		c->core = core;
 		c->per_target = per_target ? per_target : 1;
 		c->max_body = max_body;
 	}
@@ -622,17 +683,18 @@ static void write_message(struct buf *b, const struct http_call *call, struct sl
 	buf_slice(b, call->body);
 }
 
-/* http://host:port/path?query#fragment; false when it is none. */
-static bool split_url(struct slice url, struct slice *host, struct slice *target)
+/* http://host:port/path?query#fragment, or https://; false when it is none. */
+static bool split_url(struct slice url, bool *tls, struct slice *host, struct slice *target)
 {
 	ptrdiff_t fragment = slice_find(url, '#');
 	size_t at = 0;
 
 	if (fragment >= 0)
 		url.n = (size_t)fragment;
-	if (url.n < 8 || !slice_ieq(slice_of(url.p, 7), S("http://")))
+	*tls = url.n > 8 && slice_ieq(slice_of(url.p, 8), S("https://"));
+	if (!*tls && (url.n < 8 || !slice_ieq(slice_of(url.p, 7), S("http://"))))
 		return false;
-	url = slice_skip(url, 7);
+	url = slice_skip(url, *tls ? 8 : 7);
 	for (size_t i = 0; i < url.n; i++)
 		if ((unsigned char)url.p[i] <= 0x20 || url.p[i] == 0x7f)
 			return false;
@@ -645,7 +707,8 @@ static bool split_url(struct slice url, struct slice *host, struct slice *target
 
 void http_client_call(struct http_client *c, struct http_call *call)
 {
-	struct slice host = { NULL, 0 }, target = { NULL, 0 };
+	struct slice host = { NULL, 0 }, target = { NULL, 0 }, clear = { NULL, 0 };
+	bool tls;
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (!j)
@@ -659,8 +722,8 @@ void http_client_call(struct http_client *c, struct http_call *call)
 	uv_timer_init(&c->loop->uv, &j->timer);
 	j->timer.data = j;
 	buf_init(&j->message, call->body.n + (1 << 20));
-	if (!c->closing && split_url(call->url, &host, &target))
-		j->to = target_get(c, host);
+	if (!c->closing && split_url(call->url, &tls, &host, &target) && (!tls || (c->core && call->want && call->whom.n)))
+		j->to = target_get(c, host, tls ? call->whom : clear);
 	if (j->to)
 		write_message(&j->message, call, host, target);
 	if (!j->to || j->message.failed) {
@@ -709,8 +772,7 @@ void http_client_free(struct http_client *c)
 	while (c && c->targets) {
 		struct target *to = c->targets;
 		c->targets = to->next;
-		free(to->name);
-		free(to);
+		target_free(to);
 	}
 	free(c);
 }

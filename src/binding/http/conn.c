@@ -11,8 +11,11 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+
 static void request_done(struct req *r);
 static void settle(struct conn *c);
+static void handshake_failed(struct conn *c, int code);
 static void serve(struct conn *c, const char *p, size_t n);
 
 static struct core *core_of(const struct lane *l) { return l->server->core; }
@@ -29,6 +32,7 @@ static struct exchange *exchange_new(struct lane *l)
 	req_init(&ex->req, l->loop, lim->request_memory, lim->response);
 	http_in_init(&ex->in, &ex->req, lim->header, lim->body);
 	ex->lane = l;
+	ex->association = NULL;
 	ex->all_next = l->all;
 	ex->all_link = &l->all;
 	if (l->all)
@@ -39,12 +43,21 @@ static struct exchange *exchange_new(struct lane *l)
 
 void exchange_free(struct exchange *ex)
 {
+	association_put(ex->association);
 	*ex->all_link = ex->all_next;
 	if (ex->all_next)
 		ex->all_next->all_link = ex->all_link;
 	req_free(&ex->req);
 	http_in_free(&ex->in);
 	free(ex);
+}
+
+struct peer conn_peer(const struct conn *c)
+{
+	struct peer p = { .ip_known = c->ip_known, .open = !c->lane->server->tls && core_of(c->lane)->cfg->http.open };
+
+	memcpy(p.ip, c->ip, sizeof(p.ip));
+	return p;
 }
 
 static struct exchange *exchange_get(struct conn *c)
@@ -62,9 +75,11 @@ static struct exchange *exchange_get(struct conn *c)
 	ex->submitting = ex->answered = ex->paging = false;
 	ex->req.owner = ex;
 	ex->req.done = request_done;
-	memcpy(ex->req.peer.ip, c->ip, sizeof(c->ip));
-	ex->req.peer.ip_known = c->ip_known;
-	ex->req.peer.open = core_of(l)->cfg->http.open;
+	ex->req.peer = conn_peer(c);
+	if (c->association) {
+		ex->association = association_get(c->association);
+		association_peer(ex->association, &ex->req.peer);
+	}
 	return ex;
 }
 
@@ -73,6 +88,8 @@ static void exchange_put(struct exchange *ex)
 	struct lane *l = ex->lane;
 
 	ex->conn = NULL;
+	association_put(ex->association);
+	ex->association = NULL;
 	if (l->n_pool >= POOL_MOST) {
 		exchange_free(ex);
 		return;
@@ -98,6 +115,13 @@ void conn_closed(struct stream *s)
 	lane_conn_gone(l);
 }
 
+static void handshake_over(struct conn *c)
+{
+	if (c->shaking)
+		atomic_fetch_sub_explicit(&core_of(c->lane)->shared.handshakes, 1, memory_order_relaxed);
+	c->shaking = false;
+}
+
 void conn_close(struct conn *c)
 {
 	if (c->dead)
@@ -112,7 +136,12 @@ void conn_close(struct conn *c)
 			core_abandon(core_of(c->lane), &c->ex->req);
 		c->ex = NULL; /* the core's or the page's: request_done, page_done give it back */
 	}
-	atomic_fetch_sub(&c->lane->server->unread, c->unread);
+	handshake_over(c);
+	if (c->association)
+		association_leave(c->association);
+	association_put(c->association);
+	c->association = NULL;
+	atomic_fetch_sub(&core_of(c->lane)->shared.unread, c->unread);
 	stream_close(&c->stream);
 }
 
@@ -133,13 +162,13 @@ static void linger(struct conn *c)
 /* Answers that clients are slow to read cost memory: over limits.unread, the connection of the next one ends. */
 static bool count_unread(struct conn *c)
 {
-	struct http_server *s = c->lane->server;
+	struct core *core = core_of(c->lane);
 	size_t now = stream_unsent(&c->stream), more = now - c->unread;
 
 	c->unread = now;
-	if (atomic_fetch_add(&s->unread, more) + more <= s->core->cfg->limits.unread) /* modulo 2^64: it may have become less */
+	if (atomic_fetch_add(&core->shared.unread, more) + more <= core->cfg->limits.unread) /* modulo 2^64: it may have become less */
 		return true;
-	metrics_inc(&s->core->metrics, limit_unread);
+	metrics_inc(&core->metrics, limit_unread);
 	return false;
 }
 
@@ -147,7 +176,7 @@ static void drained(struct stream *s, int status)
 {
 	struct conn *c = (struct conn *)s;
 
-	atomic_fetch_sub(&c->lane->server->unread, c->unread);
+	atomic_fetch_sub(&core_of(c->lane)->shared.unread, c->unread);
 	c->unread = 0;
 	c->writing = false;
 	if (status < 0)
@@ -344,6 +373,8 @@ static size_t parse(struct conn *c, const char *p, size_t n)
 			if (c->lane->out.n >= OUT_BYTES)
 				flush(c);
 		} else if (v == HTTP_BAD) {
+			if (*p == STREAM_TLS && !c->ex->in.headers_done)
+				c->ex->in.why = "this is TLS at the port for HTTP in clear: use http://, or the port of [https]";
 			refuse_message(c);
 		} else if (!c->ex->in.begun) { /* blank lines between requests */
 			exchange_put(c->ex);
@@ -423,7 +454,9 @@ static void received(struct stream *s, const char *p, ssize_t n)
 {
 	struct conn *c = (struct conn *)s;
 
-	if (n < 0) {
+	if (n < 0 && c->shaking) {
+		handshake_failed(c, (int)n);
+	} else if (n < 0) {
 		c->reading = false;
 		c->eof = true;
 		if (c->ex && !c->busy)
@@ -532,7 +565,103 @@ void conn_stop(struct conn *c, bool now)
 
 /* --- accepting --- */
 
-static const struct stream_events events = { .read = received, .drained = drained, .closed = conn_closed };
+/* At most one line a second for each loop: whoever can connect could fill the log otherwise. */
+static void tell_failure(struct conn *c, const char *what)
+{
+	struct lane *l = c->lane;
+	uint64_t now = uv_now(&l->loop->uv);
+	const bool v4 = c->ip[10] == 0xff && c->ip[11] == 0xff;
+	char from[INET6_ADDRSTRLEN] = "?";
+
+	if (l->told_at && now - l->told_at < 1000) {
+		l->untold++;
+		return;
+	}
+	if (c->ip_known)
+		uv_inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? c->ip + 12 : c->ip, from, sizeof(from));
+	log_warn("http", "no security association with %s: %s%s", from, what, l->untold ? " (and others that were not told)" : "");
+	l->told_at = now;
+	l->untold = 0;
+}
+
+/* TLS says why by an alert, and it has to arrive: as after the last answer, the client may go on sending for a moment. */
+static void handshake_failed(struct conn *c, int code)
+{
+	handshake_over(c);
+	if (code != UV_EPROTO) { /* he went away */
+		conn_close(c);
+		return;
+	}
+	tell_failure(c, stream_why(&c->stream));
+	c->last = true;
+	settle(c);
+}
+
+/* The credential is good no longer (revoked, replaced, expired): what was asked under it is answered to nobody. */
+static void association_ended(void *owner)
+{
+	struct conn *c = owner;
+
+	metrics_inc(&core_of(c->lane)->metrics, associations_ended);
+	conn_stop(c, true);
+}
+
+/* The handshake is complete: whom does the proven credential stand for? Not before it is known is a byte read as HTTP. */
+static void opened(struct stream *s)
+{
+	struct conn *c = (struct conn *)s;
+	char why[TLS_WHY_MAX] = "";
+
+	handshake_over(c);
+	c->association = association_new(core_of(c->lane), tls_peer(s->tls), c->lane->loop, association_ended, c, why);
+	if (!c->association) {
+		tell_failure(c, why[0] ? why : "out of memory");
+		conn_close(c);
+		return;
+	}
+	settle(c);
+}
+
+/* What came is no TLS. Who speaks HTTP can be told so. */
+static void stray(struct stream *s, const char *p, size_t n)
+{
+	struct conn *c = (struct conn *)s;
+
+	handshake_over(c);
+	metrics_inc(&core_of(c->lane)->metrics, no_tls);
+	if (*p < 'A' || *p > 'Z') {
+		conn_close(c);
+		return;
+	}
+	c->lane->serving = c;
+	refuse(c, 400, 4000, "this port speaks HTTP over TLS only: use https:// and a credential");
+	flush(c);
+	c->lane->serving = NULL;
+	if (!c->dead)
+		settle(c);
+}
+
+static const struct stream_events events = { .open = opened, .read = received, .drained = drained, .closed = conn_closed, .stray = stray };
+
+/* How many handshakes may be under way is bounded: they cost most of all that a stranger can ask for. */
+static int accept_tls(struct conn *c)
+{
+	struct lane *l = c->lane;
+	struct core *core = core_of(l);
+	struct tls_setup *setup = association_setup(core, false, false);
+	int rc = stream_accept(&c->stream, l->loop, (uv_stream_t *)&l->listener, setup, &events);
+
+	tls_setup_put(setup);
+	if (rc != 0 || !setup)
+		return rc ? rc : UV_ENOTSUP;
+	c->shaking = true;
+	lane_wait(c, WAIT_HANDSHAKE);
+	if (atomic_fetch_add_explicit(&core->shared.handshakes, 1, memory_order_relaxed) >= core->cfg->tls.handshakes) {
+		metrics_inc(&core->metrics, limit_handshakes);
+		return UV_EBUSY;
+	}
+	return 0;
+}
 
 void conn_accept(struct lane *l)
 {
@@ -547,18 +676,18 @@ void conn_accept(struct lane *l)
 	c->wait = WAITS;
 	l->n_conns++;
 	metrics_inc(&core->metrics, connections_opened);
-	open = atomic_fetch_add_explicit(&l->server->open, 1, memory_order_relaxed);
-	rc = stream_accept(&c->stream, l->loop, (uv_stream_t *)&l->listener, NULL, &events);
-	if (rc != 0) {
-		conn_close(c);
-		return;
-	}
-	if (open >= core->cfg->limits.connections) { /* without a word: it is the cheapest, and there may be very many */
+	open = atomic_fetch_add_explicit(&core->shared.connections, 1, memory_order_relaxed);
+	rc = l->server->tls ? accept_tls(c) : stream_accept(&c->stream, l->loop, (uv_stream_t *)&l->listener, NULL, &events);
+	if (rc == 0 && open >= core->cfg->limits.connections) { /* without a word: it is the cheapest, and there may be very many */
 		metrics_inc(&core->metrics, limit_connections);
+		rc = UV_EBUSY;
+	}
+	if (rc != 0) {
 		conn_close(c);
 		return;
 	}
 	c->ip_known = stream_address(&c->stream, c->ip);
 	http_parser_init(&c->parser, HTTP_REQUEST);
-	settle(c);
+	if (!c->shaking)
+		settle(c);
 }

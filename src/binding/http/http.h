@@ -4,12 +4,14 @@
 #define REEVE_BINDING_HTTP_HTTP_H
 
 #include "core/core.h"
+#include "tls/tls.h"
 
 /* --- listener --- */
 
 struct http_server;
-/* Listen on every loop of c (SO_REUSEPORT). `port` 0 picks one; http_server_port tells. `why` explains a failure. */
-REEVE_MUST_CHECK enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, struct http_server **out, char why[256]);
+/* Listen on every loop of c (SO_REUSEPORT), in clear or for HTTPS. `port` 0 picks one; http_server_port tells. `why` explains a failure. */
+REEVE_MUST_CHECK enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, bool tls, struct http_server **out,
+					   char why[256]);
 uint16_t http_server_port(const struct http_server *s);
 /* No new connections; open ones end after their current answer, or after three seconds. Call before core_stop. */
 void http_server_stop(struct http_server *s);
@@ -71,7 +73,8 @@ void http_server_upgrade(struct http_server *s, const struct http_upgrade *u);
 /* --- client: one per loop, keeps connections alive per authority --- */
 
 struct http_client;
-struct http_client *http_client_new(struct loop *l, unsigned per_target, size_t max_body);
+/* With the security associations of c for https:// (NULL: only http:// is reachable). */
+struct http_client *http_client_new(struct loop *l, struct core *c, unsigned per_target, size_t max_body);
 /* On the loop, before it ends: what is under way is concluded as unreachable. Then, after the loop ended, free. */
 void http_client_stop(struct http_client *c);
 void http_client_free(struct http_client *c);
@@ -88,7 +91,10 @@ struct http_answer {
 
 struct http_call {
 	const char *method;
-	struct slice url;               /* http://host[:port]/path?query */
+	struct slice url;               /* http://host[:port]/path?query, or https:// */
+	/* https:// whom to expect there, and as whom to speak; lives as long as the call. What is made for one is used for no other. */
+	const struct tls_want *want;
+	struct slice whom;              /* canonical id */
 	const struct http_header *headers; size_t n_headers;
 	struct slice body;
 	usec timeout;
@@ -97,7 +103,7 @@ struct http_call {
 	void (*done)(struct http_call *call, const struct http_answer *answer);
 	void *owner;
 };
-/* Make c send over "http": a client on the hub. Before the first request; core_stop ends it. */
+/* Make c send over "http" and "https": a client on the hub. Before the first request; core_stop ends it. */
 void http_sender_register(struct core *c);
 /* Copies what it needs; *call lives until done. Never calls done before it returns. */
 void http_client_call(struct http_client *c, struct http_call *call);

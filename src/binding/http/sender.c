@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sending side of the HTTP binding: a primitive as an HTTP request, its answer as rsc and content (TS-0009). Hub only. */
+/* Sending side of the HTTP binding: a primitive as an HTTP request, its answer as rsc and content (TS-0009). Hub only.
+ *
+ * https:// is for whom we have a credential: the one of its own association with us, with roles swapped (TS-0003 8.2.1, SA2). Without
+ * one, or when nobody knows whose the address is, it is as good as unreachable. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "binding/claims.h"
 #include "binding/content.h"
 #include "binding/http/http.h"
 #include "binding/http/map.h"
 #include "binding/query.h"
+#include "core/association/association.h"
 
 struct sender {
 	struct core *core;
@@ -20,6 +25,9 @@ struct sending {
 	struct buf url, body, type, ec, rtu, tokens, signatures;
 	struct http_header headers[16];
 	size_t n_headers;
+	struct arena arena; /* of want */
+	struct tls_want want;
+	bool wanted;
 };
 
 /* A target that is no CSE or AE (a plain web server) answers without X-M2M-RSC. */
@@ -59,6 +67,9 @@ static void sent(struct http_call *call, const struct http_answer *answer)
 	buf_free(&g->rtu);
 	buf_free(&g->tokens);
 	buf_free(&g->signatures);
+	if (g->wanted)
+		association_want_done(&g->want);
+	arena_reset(&g->arena);
 	free(g);
 }
 
@@ -139,6 +150,22 @@ static void headers_of(struct sending *g, const struct send *s)
 	header(g, "X-M2M-AS", buf_view(&g->signatures));
 }
 
+/* Whom to expect behind https://, and as whom to speak. */
+static void want(struct sending *g, const struct send *s)
+{
+	enum reeve_rc rc;
+
+	if (!s->entity.n) {
+		log_warn("http", "%.*s is not asked: nothing says whose it is, and https needs a security association", SF(s->url));
+		return;
+	}
+	rc = association_want(g->s->core, s->entity, &g->arena, &g->want);
+	g->wanted = rc == RC_OK;
+	if (!g->wanted)
+		log_warn("http", "%.*s is not asked: there is no credential for a security association with %.*s (%s)", SF(s->url),
+			 SF(s->entity), rc_name(rc));
+}
+
 static void send_http(void *ctx, struct send *s)
 {
 	static const char *const methods[] = { "POST", "POST", "GET", "PUT", "DELETE", "POST" };
@@ -149,13 +176,16 @@ static void send_http(void *ctx, struct send *s)
 		abort();
 	g->send = s;
 	g->s = me;
+	arena_init(&g->arena, NULL, 0, 1 << 20);
+	if (s->url.n > 8 && slice_ieq(slice_of(s->url.p, 8), S("https://")))
+		want(g, s);
 	body_of(g, s);
 	url_of(g, s);
 	headers_of(g, s);
 	g->call = (struct http_call){ .method = methods[s->op], .url = g->url.failed ? S("") : buf_view(&g->url),
 				      .headers = g->headers, .n_headers = g->n_headers,
 				      .body = buf_view(&g->body), .timeout = s->timeout, .repeatable = s->op != OP_CREATE,
-				      .done = sent, .owner = g };
+				      .want = g->wanted ? &g->want : NULL, .whom = s->entity, .done = sent, .owner = g };
 	http_client_call(me->client, &g->call);
 }
 
@@ -175,8 +205,9 @@ void http_sender_register(struct core *c)
 {
 	struct sender *me = calloc(1, sizeof(*me));
 
-	if (!me || !(me->client = http_client_new(&c->loops[0], c->cfg->notify.per_target, c->cfg->limits.response)))
+	if (!me || !(me->client = http_client_new(&c->loops[0], c, c->cfg->notify.per_target, c->cfg->limits.response)))
 		abort();
 	me->core = c;
 	core_add_transport(c, &(struct transport){ .scheme = "http", .ctx = me, .send = send_http, .stop = stop, .free = end });
+	core_add_transport(c, &(struct transport){ .scheme = "https", .ctx = me, .send = send_http });
 }

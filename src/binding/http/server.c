@@ -47,13 +47,16 @@ void lane_wait(struct conn *c, enum wait w)
 	q->last = c;
 }
 
+/* A handshake has a time of its own (tls.handshake_time), the core answers when it can, and who has taken a connection over sees to it. */
+static bool has_time(enum wait w) { return w != WAIT_HANDSHAKE && w != WAIT_CORE && w != WAIT_TAKEN; }
+
 static void ticked(uv_timer_t *t)
 {
 	struct lane *l = t->data;
 	uint64_t now = uv_now(&l->loop->uv);
 
 	for (unsigned w = 0; w < WAITS; w++)
-		while (w != WAIT_CORE && w != WAIT_TAKEN && l->queue[w].first && now - l->queue[w].first->since >= l->span[w])
+		while (has_time(w) && l->queue[w].first && now - l->queue[w].first->since >= l->span[w])
 			conn_expired(l->queue[w].first);
 	if (!l->n_conns)
 		uv_timer_stop(t); /* a server nobody talks to sleeps */
@@ -89,7 +92,7 @@ void lane_conn_gone(struct lane *l)
 	struct http_server *s = l->server;
 
 	l->n_conns--;
-	atomic_fetch_sub_explicit(&s->open, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&s->core->shared.connections, 1, memory_order_relaxed);
 	metrics_inc(&s->core->metrics, connections_closed);
 	if (l->stopping && !l->n_conns && !l->told) {
 		l->told = true;
@@ -231,7 +234,7 @@ static struct http_server *server_new(struct core *c)
 	return s;
 }
 
-enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, struct http_server **out, char why[256])
+enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, bool tls, struct http_server **out, char why[256])
 {
 	struct http_server *s = server_new(c);
 
@@ -240,6 +243,7 @@ enum reeve_rc http_listen(struct core *c, const char *address, uint16_t port, st
 		return RC_NOMEM;
 	}
 	s->port = port;
+	s->tls = tls;
 	if (!open_sockets(s, address)) {
 		snprintf(why, 256, "%s:%u cannot be listened on: %s", address, port, strerror(errno));
 		for (unsigned i = 0; i < s->n_lanes; i++)

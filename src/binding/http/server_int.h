@@ -7,6 +7,7 @@
 
 #include "binding/http/http.h"
 #include "binding/http/reader.h"
+#include "core/association/association.h"
 #include "tls/stream.h"
 
 enum {
@@ -24,6 +25,7 @@ struct exchange {
 	struct http_in in;
 	struct lane *lane;
 	struct conn *conn;         /* NULL: the client has gone */
+	struct association *association; /* of that connection, which the request may outlive; NULL: in clear */
 	struct exchange *next;     /* in the pool, or in the lane's list of late answers */
 	struct exchange *all_next, **all_link;
 	struct http_page_call page;
@@ -32,7 +34,7 @@ struct exchange {
 };
 
 /* What a connection is waiting for; each has a deadline of its own. */
-enum wait { WAIT_IDLE, WAIT_HEADER, WAIT_BODY, WAIT_CORE, WAIT_WRITE, WAIT_LINGER, WAIT_TAKEN, WAITS };
+enum wait { WAIT_HANDSHAKE, WAIT_IDLE, WAIT_HEADER, WAIT_BODY, WAIT_CORE, WAIT_WRITE, WAIT_LINGER, WAIT_TAKEN, WAITS };
 
 /* All connections that wait for the same, longest waiting first: as the span is the same for all of a queue, only heads
  * need to be looked at. */
@@ -45,15 +47,17 @@ struct conn {
 	uint64_t since;            /* ms of the loop's clock */
 	struct exchange *ex;
 	struct http_taken *taken;  /* who has taken it over; NULL: it is HTTP */
+	struct association *association; /* NULL: in clear, or not yet */
 	char *rest;                /* read and not parsed yet: [rest_at, rest_n) */
 	uint32_t rest_n, rest_at;
-	size_t unread;             /* bytes of answers that wait for the socket, as counted in the server's */
+	size_t unread;             /* bytes of answers that wait for the socket, as counted in core->shared */
 	uint32_t pending;          /* WAIT_WRITE: bytes that were still to go when last looked at; WAIT_LINGER: bytes discarded */
 	http_parser parser;
 	uint8_t ip[16];
 	uint8_t wait;              /* enum wait */
 	bool ip_known;
 	bool writing;              /* answers wait for the socket */
+	bool shaking;              /* the handshake is under way */
 	bool busy;                 /* the core has the request */
 	bool reading;
 	bool last;                 /* no further request is read from it */
@@ -75,6 +79,8 @@ struct lane {
 	struct conn *serving;      /* whose bytes are being worked on: `out` is its */
 	struct exchange *late, **late_end; /* answers to others that came meanwhile */
 	struct buf out;
+	uint64_t told_at;          /* when a failed handshake was told last, in ms, and how many were not told since */
+	unsigned untold;
 	bool stopping, told, answering_late;
 	struct loop_msg start_msg, stop_msg, force_msg;
 	int fd;
@@ -87,8 +93,7 @@ struct http_server {
 	struct lane *lanes;
 	unsigned n_lanes;
 	uint16_t port;
-	atomic_uint open;
-	_Atomic size_t unread;     /* bytes of answers that wait for their clients */
+	bool tls;                  /* every connection is a security association */
 	/* start and stop wait for the lanes */
 	uv_mutex_t mutex;
 	uv_cond_t changed;
@@ -103,6 +108,8 @@ void conn_close(struct conn *c);
 void conn_expired(struct conn *c);
 /* The server stops: end now, or after the answer that is outstanding. */
 void conn_stop(struct conn *c, bool now);
+/* Who is at the other end, without what the association says. */
+struct peer conn_peer(const struct conn *c);
 /* The stream's last event. */
 void conn_closed(struct stream *s);
 void exchange_free(struct exchange *ex);

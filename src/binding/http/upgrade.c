@@ -51,7 +51,8 @@ bool upgrade_asked(struct conn *c)
 	}
 	taken->stream = &c->stream;
 	taken->loop = c->lane->loop;
-	taken->peer = c->ex->req.peer;
+	taken->peer = conn_peer(c);
+	taken->association = c->association;
 	c->taken = taken;
 	c->stream.on = &events;
 	return true;
@@ -63,7 +64,7 @@ void upgrade_begin(struct conn *c, const char *rest, size_t n)
 
 	if (c->wait == WAIT_TAKEN)
 		return;
-	atomic_fetch_sub(&c->lane->server->unread, c->unread);
+	atomic_fetch_sub(&c->lane->server->core->shared.unread, c->unread);
 	c->unread = 0;
 	lane_wait(c, WAIT_TAKEN);
 	stream_read_stop(&c->stream);
