@@ -18,6 +18,7 @@ int cmd_ae(int argc, char **argv);
 int cmd_role(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_credential(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_check(int argc, char **argv);

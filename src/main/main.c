@@ -14,6 +14,7 @@ static const struct { const char *name, *what; int (*run)(int argc, char **argv)
 	{ "role", "give somebody a role, see who has which, take it away", cmd_role },
 	{ "explain", "why a request was or would be permitted or denied", cmd_explain },
 	{ "token", "make, read and judge oneM2M tokens", cmd_token },
+	{ "credential", "who may make security associations with a CSE, and as whom", cmd_credential },
 	{ "key", "make, import, list and use keys", cmd_key },
 	{ "policy", "test access control policies, find what is wrong with them, ask who can do what", cmd_policy },
 	{ "check", "check a configuration file, a store or an audit log", cmd_check },
@@ -53,7 +54,7 @@ static void help(FILE *f)
 {
 	fputs("usage: reeve COMMAND [OPTION...]\n\n", f);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
+		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].what);
 	fputs("\nreeve COMMAND --help tells more. reeve --version tells the version.\n", f);
 }
 

@@ -38,7 +38,7 @@ def bad(status, *args, **kw):
 
 # --- help and usage
 
-COMMANDS = ["up", "cse", "ae", "explain", "key", "token", "policy", "check"]
+COMMANDS = ["up", "cse", "ae", "explain", "credential", "key", "token", "policy", "check"]
 
 
 def test_help_names_every_command():
@@ -51,7 +51,7 @@ def test_help_names_every_command():
 
 def test_manual_pages_name_every_flag():
     """What --help says can be done, the manual page says too."""
-    for command in ("ae", "explain", "key", "token", "policy", "check"):
+    for command in ("ae", "explain", "credential", "key", "token", "policy", "check"):
         page = (ROOT / "man" / f"reeve-{command}.1").read_text().replace("\\-", "-")
         for flag in re.findall(r"--([a-z][a-z.-]+)", ok(command, "--help")):
             assert f"-{flag}" in page or flag.split(".")[0] in ("config", "cse", "store", "keys"), (command, flag)

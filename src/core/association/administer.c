@@ -593,14 +593,15 @@ static void serve(struct work *w)
 
 void administer(const struct administration *ad, struct administer_call *call)
 {
-	struct work w = { .ad = ad, .call = call, .keys = ad->core ? trust_keys(ad->core) : ad->keys };
+	struct work w = { .ad = ad, .call = call };
 
 	call->status = 0;
+	w.keys = ad->core ? trust_keys(ad->core) : ad->keys;
 	arena_init(&w.a, NULL, 0, MEMORY_MAX);
 	if (!call->root && !look(&w, may)) {
 		if (!call->status)
-			answer(&w, 403, "this credential may not administer others: mark it so (reeve credential add --admin), or name it in "
-			       "access.administrators");
+			answer(&w, 403, "this credential may not administer others: mark it so (reeve credential add --admin), or "
+			       "name it in access.administrators");
 	} else {
 		serve(&w);
 	}
