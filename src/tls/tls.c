@@ -90,6 +90,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *room, size_t n)
 	struct slice left = slice_of(t->in.p + t->in_read, t->in_good - t->in_read), one = left;
 
 	if (!left.n) {
+		t->starved = true;
 		gnutls_transport_set_errno(t->session, EAGAIN);
 		return -1;
 	}
@@ -108,8 +109,9 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *room, size_t n)
 
 static int pull_ready(gnutls_transport_ptr_t ptr, unsigned ms)
 {
-	const struct tls *t = ptr;
+	struct tls *t = ptr;
 
+	t->starved |= t->in_good == t->in_read;
 	return t->in_good > t->in_read;
 }
 
@@ -456,7 +458,10 @@ static bool decipher(struct tls *t)
 		(void)fail_with(t, GNUTLS_A_INTERNAL_ERROR, "more was received than there is room for");
 		return false;
 	}
-	r = gnutls_record_recv(t->session, room + head, READ_ROOM);
+	do { /* under DTLS each call throws one record away that is old or not the peer's, and there may be more in the datagram */
+		t->starved = false;
+		r = gnutls_record_recv(t->session, room + head, READ_ROOM);
+	} while (r == GNUTLS_E_AGAIN && !t->starved && is_datagram(t));
 	if (r > 0) {
 		if (head) {
 			room[0] = (char)(r >> 8);

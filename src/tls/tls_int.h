@@ -102,6 +102,7 @@ struct tls {
 	struct arena memory;       /* texts of the peer */
 	struct tls_peer peer, before; /* before: of the session that the client wants to resume */
 	bool proven, judged, late, said_bye;
+	bool starved;              /* GnuTLS asked for more than `in` has */
 	/* the PSK of this handshake: named by the client, or of a client's own */
 	struct slice identity;
 	struct key_ref *psk;
