@@ -398,3 +398,63 @@ enum reeve_rc draft_finish(struct exec *x, struct req *r, const struct res *pare
 		return req_refuse(r, 5000, "the request needs more memory than limits.request_memory");
 	return RC_OK;
 }
+
+/* --- without an Update --- */
+
+static void others(struct buf *b, const struct model_res *m, const struct json *j, const char *const *sn, size_t n)
+{
+	for (uint32_t i = 1; i < j->tok[0].next; i = j->tok[i + 1].next) {
+		bool keep = !in_head(m, json_inner(j, i));
+
+		for (size_t k = 0; k < n && keep; k++)
+			keep = !slice_eq(json_inner(j, i), slice_str(sn[k]));
+		if (!keep)
+			continue;
+		buf_slice(b, json_raw(j, i));
+		buf_char(b, ':');
+		buf_slice(b, json_raw(j, i + 1));
+		buf_char(b, ',');
+	}
+}
+
+enum reeve_rc res_put(struct st_tx *tx, struct res_key key, const char *const *sn, size_t n, struct slice members, usec lt, size_t most,
+		      struct res *nw)
+{
+	struct res_new to = { .creator = { NULL, 0 } };
+	struct res_key *acps;
+	struct slice *labels;
+	struct res old;
+	struct arena a;
+	struct json j;
+	struct buf b;
+	enum reeve_rc rc = tree_get(tx, key, &old);
+
+	if (rc != RC_OK)
+		return rc;
+	arena_init(&a, NULL, 0, 64 * most); /* a token costs more than its text */
+	buf_init(&b, most);
+	to.h = old.h;
+	if (lt)
+		to.h.lt = lt;
+	if ((rc = res_json(&a, &old, &j)) != RC_OK || (rc = res_labels(&a, &old, &labels, &to.n_labels)) != RC_OK)
+		goto out;
+	for (size_t i = 0; i < to.n_labels; i++)
+		labels[i] = arena_dup(&a, labels[i]);
+	others(&b, res_model(&old), &j, sn, n);
+	buf_slice(&b, members);
+	if (!members.n && b.n)
+		b.n--;
+	acps = arena_array(&a, old.h.n_acps + 1u, sizeof(*acps));
+	for (size_t i = 0; acps && i < old.h.n_acps; i++)
+		acps[i] = res_acp(&old, i);
+	to.creator = arena_dup(&a, old.creator);
+	to.labels = labels;
+	to.acps = acps;
+	to.n_acps = old.h.n_acps;
+	to.attrs = buf_view(&b);
+	rc = b.failed || a.failed ? RC_NOMEM : tree_replace(tx, &old, &to, nw);
+out:
+	buf_free(&b);
+	arena_reset(&a);
+	return rc;
+}

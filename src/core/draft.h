@@ -41,4 +41,9 @@ struct slice res_attr(struct arena *a, const struct res *r, struct slice sn);
 /* All attributes of a stored resource: {...} parsed. */
 REEVE_MUST_CHECK enum reeve_rc res_json(struct arena *a, const struct res *r, struct json *j);
 
+/* Writer: replace attributes of a stored resource as the CSE's own doing, without an Update: no hook runs, nobody is told. Those named in
+ * sn (kept in the text) go, `members` ("rs":1,"ors":{...}; may be empty) come; all others stay. lt: 0 leaves it. At most `most` bytes. */
+REEVE_MUST_CHECK enum reeve_rc res_put(struct st_tx *tx, struct res_key key, const char *const *sn, size_t n, struct slice members, usec lt,
+				       size_t most, struct res *nw);
+
 #endif

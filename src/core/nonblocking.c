@@ -207,66 +207,25 @@ void nonblocking_begin(struct core *c, struct req *r)
 
 /* --- the result --- */
 
-/* The attributes of the <request> that stay, and behind them the status and the response r has. */
-static void with_result(struct buf *b, const struct json *j, const struct req *r, int status)
-{
-	static const char *const not[] = { "rn", "ri", "ty", "pi", "ct", "lt", "et", "st", "rs", "ors" };
-
-	for (uint32_t i = 1; i < j->tok[0].next; i = j->tok[i + 1].next) {
-		bool keep = true;
-		for (size_t k = 0; k < sizeof(not) / sizeof(not[0]) && keep; k++)
-			keep = !slice_eq(json_inner(j, i), slice_str(not[k]));
-		if (!keep)
-			continue;
-		buf_slice(b, json_raw(j, i));
-		buf_char(b, ':');
-		buf_slice(b, json_raw(j, i + 1));
-		buf_char(b, ',');
-	}
-	buf_printf(b, "\"rs\":%d,\"ors\":{", status);
-	rsp_primitive(b, r);
-	buf_lit(b, ",\"to\":");
-	buf_json(b, r->fr);
-	buf_char(b, '}');
-}
-
 /* The response r has, as the result, and requestStatus. Memory is this function's own: that of r may be used up. */
 static enum reeve_rc enter_result(struct exec *x, struct req *r, int status)
 {
+	static const char *const sn[] = { "rs", "ors" };
 	const struct limits *l = &x->core->cfg->limits;
-	struct res old, nw;
-	struct res_new to = { .creator = { NULL, 0 } };
-	struct res_key *acps;
-	struct slice *labels;
-	struct arena a;
-	struct json j;
+	const size_t most = 8 * l->body + l->response + 65536;
+	struct res nw;
 	struct buf b;
 	enum reeve_rc rc;
 
-	if ((rc = tree_get(x->tx, r->work->request, &old)) != RC_OK)
-		return rc == RC_NOTFOUND ? RC_OK : rc;
-	arena_init(&a, NULL, 0, 64 * (l->body + l->response)); /* a token costs more than its text */
-	buf_init(&b, 8 * l->body + l->response + 65536);
-	to.h = old.h;
-	to.h.lt = x->now - x->now % USEC_S;
-	if ((rc = res_json(&a, &old, &j)) != RC_OK || (rc = res_labels(&a, &old, &labels, &to.n_labels)) != RC_OK)
-		goto out;
-	for (size_t i = 0; i < to.n_labels; i++)
-		labels[i] = arena_dup(&a, labels[i]);
-	with_result(&b, &j, r, status);
-	acps = arena_array(&a, old.h.n_acps + 1u, sizeof(*acps));
-	for (size_t i = 0; acps && i < old.h.n_acps; i++)
-		acps[i] = res_acp(&old, i);
-	to.creator = arena_dup(&a, old.creator);
-	to.labels = labels;
-	to.acps = acps;
-	to.n_acps = old.h.n_acps;
-	to.attrs = buf_view(&b);
-	rc = b.failed || a.failed ? RC_NOMEM : tree_replace(x->tx, &old, &to, &nw);
-out:
+	buf_init(&b, most);
+	buf_printf(&b, "\"rs\":%d,\"ors\":{", status);
+	rsp_primitive(&b, r);
+	buf_lit(&b, ",\"to\":");
+	buf_json(&b, r->fr);
+	buf_char(&b, '}');
+	rc = b.failed ? RC_NOMEM : res_put(x->tx, r->work->request, sn, 2, buf_view(&b), x->now - x->now % USEC_S, most, &nw);
 	buf_free(&b);
-	arena_reset(&a);
-	return rc;
+	return rc == RC_NOTFOUND ? RC_OK : rc;
 }
 
 /* A transit CSE tells what became of the request further on. */

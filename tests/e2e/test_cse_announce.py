@@ -74,6 +74,8 @@ def test_create(node, host):
     line, kind, content = host.seen()
     assert line == "POST /~%s/r3 HTTP/1.1" % host.csi and kind == "application/json;ty=10004"
     assert content["m2m:cinA"] == {"lnk": "/mn1/" + c["ri"], "et": c["et"], "con": "x"} and c["at"] == [host.csi + "/r4"]
+    plain = ae.create(ae.at + "/" + r["rn"], 4, {"con": "y"}).expect(2001)
+    assert set(c.res) == set(plain.res) | {"at", "aa"}  # nothing got lost when at was entered
 
 
 def test_acpi_of_a_copy(node, host):

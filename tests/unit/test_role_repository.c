@@ -33,7 +33,7 @@ static struct slice holder(char out[64], unsigned i)
 
 struct question {
 	struct loop_msg msg;
-	struct role_wait wait;
+	struct waiter wait;
 	struct cse *t;
 	char who[64];
 	struct slice holder;
@@ -41,7 +41,7 @@ struct question {
 	bool asked, leave;
 };
 
-static void told(struct role_wait *w)
+static void told(struct waiter *w)
 {
 	sem_post(&((struct question *)((char *)w - offsetof(struct question, wait)))->done);
 }
@@ -52,7 +52,7 @@ static void ask(struct loop *l, struct loop_msg *m)
 
 	(void)l;
 	if (q->leave)
-		role_repository_leave(&q->wait);
+		waiter_leave(&q->wait);
 	else
 		q->asked = role_repository_ask(q->t->core, S(REPOSITORY), q->holder, &q->wait);
 	sem_post(&q->begun);

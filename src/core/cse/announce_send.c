@@ -18,7 +18,7 @@
 #include "core/cse/way.h"
 #include "core/work.h"
 
-enum { TIMES_MOST = 2 };
+enum { TIMES_MOST = 2, CONTENT_MOST = 64 << 20 };
 
 struct announcing {
 	struct outbound out;
@@ -42,63 +42,19 @@ static struct slice meta_key(struct slice cse, char room[512])
 	return slice_of(room, n > 0 && n < 512 ? (size_t)n : 0);
 }
 
-/* The attributes that stay, and at. */
-static void with_at(struct buf *b, const struct json *j, const struct names *at)
-{
-	static const char *const not[] = { "rn", "ri", "ty", "pi", "ct", "lt", "et", "st", "cni", "cbs", "at" };
-
-	for (uint32_t i = 1; i < j->tok[0].next; i = j->tok[i + 1].next) {
-		bool keep = true;
-		for (size_t k = 0; k < sizeof(not) / sizeof(not[0]) && keep; k++)
-			keep = !slice_eq(json_inner(j, i), slice_str(not[k]));
-		if (!keep)
-			continue;
-		buf_slice(b, json_raw(j, i));
-		buf_char(b, ':');
-		buf_slice(b, json_raw(j, i + 1));
-		buf_char(b, ',');
-	}
-	if (at->n) {
-		buf_lit(b, "\"at\":");
-		names_write(b, at);
-	} else if (b->n) {
-		b->n--;
-	}
-}
-
 static enum reeve_rc set_at(struct exec *x, struct announcing *g, struct res *nw)
 {
-	struct res old;
-	struct res_new to = { .creator = { NULL, 0 } };
-	struct res_key *acps;
-	struct slice *labels;
-	struct arena a;
-	struct json j;
+	static const char *const sn[] = { "at" };
 	struct buf b;
-	enum reeve_rc rc = tree_get(x->tx, g->plan->key, &old);
+	enum reeve_rc rc;
 
-	if (rc != RC_OK)
-		return rc;
-	arena_init(&a, NULL, 0, 64 << 20);
-	buf_init(&b, 64 << 20);
-	to.h = old.h;
-	if ((rc = res_json(&a, &old, &j)) != RC_OK || (rc = res_labels(&a, &old, &labels, &to.n_labels)) != RC_OK)
-		goto out;
-	for (size_t i = 0; i < to.n_labels; i++)
-		labels[i] = arena_dup(&a, labels[i]);
-	with_at(&b, &j, &g->made);
-	acps = arena_array(&a, old.h.n_acps + 1u, sizeof(*acps));
-	for (size_t i = 0; acps && i < old.h.n_acps; i++)
-		acps[i] = res_acp(&old, i);
-	to.creator = arena_dup(&a, old.creator);
-	to.labels = labels;
-	to.acps = acps;
-	to.n_acps = old.h.n_acps;
-	to.attrs = buf_view(&b);
-	rc = b.failed || a.failed ? RC_NOMEM : tree_replace(x->tx, &old, &to, nw);
-out:
+	buf_init(&b, CONTENT_MOST);
+	if (g->made.n) {
+		buf_lit(&b, "\"at\":");
+		names_write(&b, &g->made);
+	}
+	rc = b.failed ? RC_NOMEM : res_put(x->tx, g->plan->key, sn, 1, buf_view(&b), 0, CONTENT_MOST, nw);
 	buf_free(&b);
-	arena_reset(&a);
 	return rc;
 }
 

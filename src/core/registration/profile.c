@@ -200,7 +200,7 @@ enum reeve_rc profile_roles(struct exec *x, struct req *r, enum profile_roles *w
 /* --- a registration that waits for the IN-CSE, on the hub --- */
 
 struct asking {
-	struct profile_waiting wait;
+	struct waiter wait;
 	struct core *core;
 	struct req *r;
 	struct alarm alarm;      /* rqet */
@@ -235,7 +235,7 @@ static void go_on(struct asking *a)
 		core_resume(a->core, r);
 }
 
-static void answered(struct profile_waiting *w)
+static void answered(struct waiter *w)
 {
 	go_on((struct asking *)w);
 }
@@ -245,7 +245,7 @@ static void expired(struct alarm *alarm, usec now)
 	struct asking *a = (struct asking *)((char *)alarm - offsetof(struct asking, alarm));
 
 	(void)now;
-	profile_leave(&a->wait);
+	waiter_leave(&a->wait);
 	req_refuse(a->r, 4008, "rqet: the request expired while the IN-CSE was asked for the service subscription");
 	core_resume(a->core, a->r);
 }

@@ -9,6 +9,7 @@
 
 #include "core/registration/app_rule.h"
 #include "core/exec.h"
+#include "core/waiters.h"
 
 enum { PROFILE_RULES_MOST = 64, PROFILE_NODES_MOST = 8 }; /* of one CSE; further ones allow nothing */
 
@@ -60,14 +61,7 @@ bool profile_is_far(const struct config *cfg);
 /* What was answered lately, copied to a. RC_AGAIN: nothing. Any thread. */
 REEVE_MUST_CHECK enum reeve_rc profile_far_look(struct core *c, struct arena *a, struct profile *out);
 
-/* Somebody who waits for an answer. */
-struct profile_waiting {
-	void (*done)(struct profile_waiting *w); /* once, on the hub, never before profile_ask returns */
-	struct profile_waiting *next, *prev;
-	struct profile_fetch *of; /* NULL: it does not wait */
-};
-/* Hub. False: it could not be asked, and done is not called. */
-bool profile_ask(struct core *c, struct profile_waiting *w);
-void profile_leave(struct profile_waiting *w);
+/* Hub. w->done is called on the hub, never before this returns. False: it could not be asked, and w does not wait. */
+bool profile_ask(struct core *c, struct waiter *w);
 
 #endif

@@ -32,7 +32,7 @@ struct profile_fetch {
 	size_t n_node, n_rule, pending;
 	void (*then)(struct profile_fetch *f); /* when none is pending */
 	bool starting, over, silent; /* silent: somebody did not answer */
-	struct profile_waiting *waits;
+	struct waiter *waits;
 	struct loop_msg msg;
 };
 
@@ -135,7 +135,6 @@ static void fetch_free(struct profile_fetch *f)
 static void finish(struct profile_fetch *f)
 {
 	struct profile_far *t = f->core->profile_far;
-	struct profile_waiting *w;
 	struct answer *old;
 
 	if (f->silent || f->a->arena.failed)
@@ -148,10 +147,7 @@ static void finish(struct profile_fetch *f)
 	answer_free(old);
 	f->a = NULL;
 	t->fetch = NULL;
-	while ((w = f->waits)) {
-		profile_leave(w);
-		w->done(w);
-	}
+	waiters_tell(&f->waits);
 	fetch_free(f);
 }
 
@@ -338,7 +334,7 @@ static struct profile_fetch *fetch_new(struct core *c)
 	return NULL;
 }
 
-bool profile_ask(struct core *c, struct profile_waiting *w)
+bool profile_ask(struct core *c, struct waiter *w)
 {
 	struct profile_far *t = c->profile_far;
 	struct profile_fetch *f = t->fetch;
@@ -346,11 +342,7 @@ bool profile_ask(struct core *c, struct profile_waiting *w)
 
 	if (fresh && !(f = t->fetch = fetch_new(c)))
 		return false;
-	w->of = f;
-	w->prev = NULL;
-	if ((w->next = f->waits))
-		f->waits->prev = w;
-	f->waits = w;
+	waiter_join(&f->waits, w);
 	if (!fresh)
 		return true;
 	metrics_inc(&c->metrics, profile_fetches);
@@ -362,16 +354,6 @@ bool profile_ask(struct core *c, struct profile_waiting *w)
 		loop_post(&c->loops[0], &f->msg);
 	}
 	return true;
-}
-
-void profile_leave(struct profile_waiting *w)
-{
-	if (!w->of)
-		return;
-	*(w->prev ? &w->prev->next : &w->of->waits) = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
-	w->of = NULL;
 }
 
 void profile_far_free(struct core *c)

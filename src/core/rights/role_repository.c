@@ -164,7 +164,7 @@ struct role_fetch {
 	struct retrieving get[ROLES_MOST];
 	size_t n_get, pending;
 	bool failed, starting, over;
-	struct role_wait *waits;
+	struct waiter *waits;
 	struct loop_msg msg;
 };
 
@@ -189,7 +189,6 @@ static void fetch_free(struct role_fetch *f)
 static void finish(struct role_fetch *f)
 {
 	const struct config *cfg = f->core->cfg;
-	struct role_wait *w;
 
 	f->e->answered = !f->failed;
 	f->e->since = clock_mono();
@@ -198,10 +197,7 @@ static void finish(struct role_fetch *f)
 	else
 		enter(f->core->role_repository, f->e, cfg->roles.cache);
 	f->e = NULL;
-	while ((w = f->waits)) {
-		role_repository_leave(w);
-		w->done(w);
-	}
+	waiters_tell(&f->waits);
 	fetch_free(f);
 }
 
@@ -392,7 +388,7 @@ static struct role_fetch *fetch_new(struct core *c, struct slice repository, str
 	return f;
 }
 
-bool role_repository_ask(struct core *c, struct slice repository, struct slice holder, struct role_wait *w)
+bool role_repository_ask(struct core *c, struct slice repository, struct slice holder, struct waiter *w)
 {
 	struct role_repository *t = c->role_repository;
 	struct role_fetch *f = t->fetches;
@@ -410,11 +406,7 @@ bool role_repository_ask(struct core *c, struct slice repository, struct slice h
 		if (!(f = fetch_new(c, repository, holder)))
 			return false;
 	}
-	w->fetch = f;
-	w->prev = NULL;
-	if ((w->next = f->waits))
-		f->waits->prev = w;
-	f->waits = w;
+	waiter_join(&f->waits, w);
 	if (!fresh)
 		return true;
 	metrics_inc(&c->metrics, role_fetches);
@@ -426,16 +418,6 @@ bool role_repository_ask(struct core *c, struct slice repository, struct slice h
 		loop_post(&c->loops[0], &f->msg);
 	}
 	return true;
-}
-
-void role_repository_leave(struct role_wait *w)
-{
-	if (!w->fetch)
-		return;
-	*(w->prev ? &w->prev->next : &w->fetch->waits) = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
-	w->fetch = NULL;
 }
 
 void role_repository_free(struct core *c)

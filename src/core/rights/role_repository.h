@@ -9,6 +9,7 @@
 #define REEVE_CORE_RIGHTS_ROLE_REPOSITORY_H
 
 #include "core/rights/role.h"
+#include "core/waiters.h"
 
 struct core;
 
@@ -25,15 +26,7 @@ void role_repository_free(struct core *c);
 enum role_answer role_repository_look(struct core *c, struct slice repository, struct slice holder, struct slice id, struct arena *a,
 				      struct role_seen *out, size_t most, size_t *n);
 
-/* Somebody who waits for an answer. */
-struct role_wait {
-	void (*done)(struct role_wait *w); /* once, on the hub, never before role_repository_ask returns */
-	struct role_fetch *fetch;
-	struct role_wait *next, *prev;
-};
-/* Hub. False: not now (roles.fetches, or no such address), and done is not called. */
-bool role_repository_ask(struct core *c, struct slice repository, struct slice holder, struct role_wait *w);
-/* Hub. w does not wait any longer. */
-void role_repository_leave(struct role_wait *w);
+/* Hub. w->done is called on the hub, never before this returns. False: not now (roles.fetches, or no such address), and w does not wait. */
+bool role_repository_ask(struct core *c, struct slice repository, struct slice holder, struct waiter *w);
 
 #endif

@@ -24,7 +24,7 @@ enum {
 	REPOSITORIES_MOST = 8,   /* asked for one request */
 };
 
-struct asked { struct role_wait wait; struct state *s; struct slice repository; };
+struct asked { struct waiter wait; struct state *s; struct slice repository; };
 
 /* What a request keeps about its claims; of one run under one snapshot. */
 struct state {
@@ -37,7 +37,7 @@ struct state {
 	struct asked ask[REPOSITORIES_MOST]; size_t n_ask;
 	bool ask_profile;        /* which roles the Originator may use */
 	/* on the hub */
-	struct profile_waiting profile;
+	struct waiter profile;
 	size_t pending;
 	struct alarm alarm;      /* rqet */
 };
@@ -293,7 +293,7 @@ static void ended(struct state *s)
 	rights_fetched(s->r->work->core, s->r);
 }
 
-static void answered(struct role_wait *w)
+static void answered(struct waiter *w)
 {
 	struct state *s = ((struct asked *)w)->s;
 
@@ -301,7 +301,7 @@ static void answered(struct role_wait *w)
 		ended(s);
 }
 
-static void profile_answered(struct profile_waiting *w)
+static void profile_answered(struct waiter *w)
 {
 	struct state *s = (struct state *)((char *)w - offsetof(struct state, profile));
 
@@ -315,8 +315,8 @@ static void expired(struct alarm *a, usec now)
 
 	(void)now;
 	for (size_t i = 0; i < s->n_ask; i++)
-		role_repository_leave(&s->ask[i].wait);
-	profile_leave(&s->profile);
+		waiter_leave(&s->ask[i].wait);
+	waiter_leave(&s->profile);
 	ended(s);
 }
 
@@ -330,11 +330,11 @@ static void fetch(struct core *c, struct req *r)
 {
 	struct state *s = r->work->rights.state[RIGHTS_ROLES];
 
-	s->profile = (struct profile_waiting){ .done = profile_answered };
+	s->profile = (struct waiter){ .done = profile_answered };
 	s->pending = s->ask_profile && profile_ask(c, &s->profile);
 	s->alarm = (struct alarm){ .fn = expired };
 	for (size_t i = 0; i < s->n_ask; i++) {
-		s->ask[i].wait = (struct role_wait){ .done = answered };
+		s->ask[i].wait = (struct waiter){ .done = answered };
 		s->pending += role_repository_ask(c, s->ask[i].repository, r->work->who, &s->ask[i].wait);
 	}
 	if (!s->pending)
