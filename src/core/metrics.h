@@ -62,6 +62,9 @@
 	X(role_fetches, "questions to role repositories")                                     \
 	X(limit_role_fetches, "questions to role repositories not asked: roles.fetches")      \
 	X(profile_fetches, "questions to the IN-CSE for the service subscription")            \
+	X(mqtt_ignored, "messages from brokers that were ignored: other topics, retained requests, answers nobody waits for") \
+	X(mqtt_repeated, "requests from the broker that had come before: not executed again") \
+	X(limit_mqtt, "messages not published or requests refused: too many wait at a broker") \
 	X(timeout_idle, "connections closed: limits.idle")                                    \
 	X(timeout_header, "connections closed: limits.header_time or body_time")              \
 	X(associations_ended, "security associations ended because their credential was revoked, replaced or expired") \

@@ -149,7 +149,7 @@ static bool exposed(const struct peer *p)
 {
 	static const uint8_t v4[13] = { [10] = 0xff, 0xff, 127 }, v6[16] = { [15] = 1 };
 
-	return !p->association && !p->open && !(p->ip_known && (!memcmp(p->ip, v4, 13) || !memcmp(p->ip, v6, 16)));
+	return !p->association && !p->open && !p->local && !(p->ip_known && (!memcmp(p->ip, v4, 13) || !memcmp(p->ip, v6, 16)));
 }
 
 static enum reeve_rc check_plain(struct exec *x, struct req *r)

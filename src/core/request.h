@@ -27,6 +27,7 @@ enum resp_type { RT_NONE, RT_NONBLOCK_SYNC, RT_NONBLOCK_ASYNC, RT_BLOCKING, RT_F
 struct peer {
 	uint8_t ip[16];          /* source address, IPv4 as ::ffff:a.b.c.d */
 	bool ip_known;
+	bool local;              /* it came in clear, without an address, from this machine: through a broker on it */
 	bool open;               /* the listener believes From without an association (http.open ...) */
 	bool association;        /* a security association exists; then: */
 	struct slice cse_id;     /* canonical id of the peer CSE, or empty */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "binding/coap/coap.h"
 #include "binding/http/http.h"
+#include "binding/mqtt/mqtt.h"
 #include "binding/ws/ws.h"
 #include "core/association/association.h"
 #include "core/cse/registrar.h"
@@ -93,6 +94,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	struct core *core = NULL;
 	struct das_server *das = NULL;
 	struct ws *ws = NULL;
+	struct mqtt *mqtt = NULL;
 	char why[DAS_WHY_MAX] = "";
 	sigset_t set;
 	int sig;
@@ -116,8 +118,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	coap_sender_register(core);
 	if (ws_register(core, &ws) != RC_OK)
 		abort(); /* a few kilobytes */
-	if ((s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) || core_begin(core, why) != RC_OK ||
-	    listeners_open(&listeners, core, ws, why) != RC_OK || control_start(core, why) != RC_OK) {
+	if (mqtt_start(core, &mqtt, why) != RC_OK || (s->c.das_policy && das_start(core, s->c.das_policy, &das, why) != RC_OK) ||
+	    core_begin(core, why) != RC_OK || listeners_open(&listeners, core, ws, why) != RC_OK || control_start(core, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		listeners_stop(&listeners);
 		core_stop(core);
@@ -127,6 +129,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	}
 	if (registrar_start(core) != RC_OK)
 		log_warn("main", "this CSE does not register at %.*s: out of memory", SF(s->c.registrar.cse_id));
+	mqtt_listen(mqtt);
 	listeners_tell(&listeners, &s->c);
 	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
 	if (with_tour && listeners.http)
@@ -135,6 +138,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 		reload(core);
 	log_info("main", "stopping");
 	registrar_leave(core);
+	mqtt_stop(mqtt);
 	listeners_stop(&listeners);
 	control_stop(core); /* behind the listeners, whose pages it makes */
 	core_stop(core);

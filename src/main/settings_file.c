@@ -9,6 +9,7 @@
 
 #include "authz/ident.h"
 #include "base/file.h"
+#include "binding/mqtt/topic.h"
 #include "codec/text.h"
 #include "main/commands.h"
 #include "main/settings.h"
@@ -284,6 +285,34 @@ static bool is_other_cse(struct settings *s, struct slice id)
 	return kind_of(s, id) == ID_CSE && !slice_ends(id, s->c.cse_id);
 }
 
+/* What makes the broker more than a way for messages has to be meant: see docs/mqtt.md. */
+static void check_mqtt(struct settings *s, FILE *err)
+{
+	const struct config *c = &s->c;
+	struct mqtt_url url;
+	bool loopback;
+
+	if (c->mqtt.retry_first > c->mqtt.retry_most)
+		contradiction(s, err, "mqtt.retry_first is longer than mqtt.retry_most");
+	if (!c->mqtt.broker)
+		return;
+	if (!mqtt_url_read(&s->memory, slice_str(c->mqtt.broker), &url)) {
+		contradiction(s, err, "mqtt.broker is no address: write it like mqtt://127.0.0.1:1883 or mqtts://broker.example:8883/path");
+		return;
+	}
+	loopback = !strcmp(url.host, "localhost") || !strncmp(url.host, "127.", 4) || !strcmp(url.host, "::1");
+	if (c->mqtt.trusted && !url.tls && !loopback)
+		contradiction(s, err,
+			      "mqtt.trusted: what a broker on another machine says of its clients is believed behind TLS only.\n"
+			      "  Write mqtts:// in mqtt.broker, or leave mqtt.trusted out.");
+	if (url.tls && !c->mqtt.credential.n && !c->mqtt.ca)
+		contradiction(s, err, "mqtt.broker is behind TLS: name trust anchors (mqtt.ca) or a key (mqtt.credential)");
+	if (c->mqtt.open && !loopback && s->from[option_find(S("mqtt.open"))] != FROM_FILE)
+		contradiction(s, err,
+			      "mqtt.open would let anybody who may publish at a broker on another machine act as anybody.\n"
+			      "  Set mqtt.open to false or, if you mean it, write `open = true` below [mqtt] in the configuration file.");
+}
+
 enum reeve_rc settings_check(struct settings *s, FILE *err)
 {
 	const struct config *c = &s->c;
@@ -306,6 +335,7 @@ enum reeve_rc settings_check(struct settings *s, FILE *err)
 		contradiction(s, err, "registrar.retry_first is longer than registrar.retry_most");
 	if (c->notify.retry_first > c->notify.retry_most)
 		contradiction(s, err, "notify.retry_first is longer than notify.retry_most");
+	check_mqtt(s, err);
 	if (c->limits.outbox_per_sub > c->limits.outbox)
 		contradiction(s, err, "limits.outbox_per_sub is more than limits.outbox");
 	if (c->limits.body > c->store_max / 4)

@@ -32,13 +32,15 @@ def server():
 
 @pytest.fixture(scope="session")
 def servers():
-    """Servers with other settings, shared by the tests that ask for the same ones: servers(**{"section.key": value})."""
+    """Servers with other settings, shared by the tests that ask for the same ones: servers(**{"section.key": value}).
+
+    mqtt=True: with a broker."""
     running = {}
 
-    def get(env=None, **settings):
-        key = repr((sorted(settings.items()), sorted((env or {}).items())))
+    def get(env=None, mqtt=False, **settings):
+        key = repr((sorted(settings.items()), sorted((env or {}).items()), mqtt))
         if key not in running:
-            running[key] = Server(settings, env=env).start()
+            running[key] = Server(settings, env=env, mqtt=mqtt).start()
         return running[key]
 
     yield get

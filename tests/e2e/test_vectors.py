@@ -18,7 +18,7 @@ def outcome(vector, name, servers):
     """What came of the vector over this carrier. A failure is raised each time it is asked for."""
     key = vector.id, name
     if key not in _outcomes:
-        server = servers(**vector.server)
+        server = servers(mqtt=True, **vector.server)
         try:
             other = next(n for n in CARRIERS if n != name)
             _outcomes[key] = Run(vector, carrier(name, server), carrier(other, server), server).run()

@@ -8,6 +8,7 @@ content) and "accept" (of the answer), names of serializations.
 A new binding is a class with `can` and `send`, and an entry in CARRIERS for each serialization.
 """
 
+import itertools
 import json
 import queue
 
@@ -16,6 +17,7 @@ import cbor2
 from . import coap
 from .client import path_of, query_of
 from .facts import COAP
+from .mqtt import MqttClient
 from .ws import WsClient
 
 MEDIA = {"json": "application/json", "cbor": "application/cbor", "xml": "application/xml"}
@@ -211,8 +213,58 @@ class Ws(Carrier):
         return out
 
 
+class Mqtt(Carrier):
+    """TS-0010: the whole primitive on the topic of its Originator and this CSE, through a broker (CORE-296, CORE-302)."""
+
+    def __init__(self, server, serial):
+        super().__init__(server, serial)
+        self.client = getattr(server, "mqtt_client", None)
+        if not self.client:
+            self.client = server.mqtt_client = MqttClient(server.broker.port)
+            self.client.subscribe("/oneM2M/resp/#")
+
+    @staticmethod
+    def can(request):
+        return "serial" not in request and "accept" not in request  # the type of the topic says both
+
+    def encode(self, p):
+        return cbor2.dumps(p) if self.serial == "cbor" else json.dumps(p, ensure_ascii=False).encode()
+
+    def decode(self, raw):
+        return cbor2.loads(raw) if self.serial == "cbor" else json.loads(raw)
+
+    def send(self, request):
+        p = {k: v for k, v in request.items() if k != "pc" or v is not None}
+        fr, me = p.get("fr", ""), self.server.cse_id[1:]
+        originator = level(fr, me) if fr else "nobody%d" % next(_nobody)
+        self.client.publish("/oneM2M/req/%s/%s/%s" % (originator, me, self.serial), self.encode(p))
+        answer = "/oneM2M/resp/%s/%s/%s" % (originator, me, self.serial)
+        _, raw = self.client.message(lambda topic, raw: topic == answer and self.decode(raw).get("rqi") == p.get("rqi", ""))
+        return self.response(self.decode(raw))
+
+    @staticmethod
+    def response(got):
+        """The members that other bindings have as well; tqf is their content (TS-0009 6.5)."""
+        p = {k: got[k] for k in ("rsc", "rqi", "rvi", "rset", "cnst", "cnot", "pc") if k in got}
+        if "tqf" in got:
+            p["pc"] = {"tqf": got["tqf"]}
+        return p
+
+
+_nobody = itertools.count(1)
+
+
+def level(entity, cse):
+    """An id as a level of a topic (TS-0010 6.4.2; CORE-297): `cse` is the Registrar of a C-type AE-ID-Stem."""
+    if entity.startswith("//"):
+        return ":" + entity[2:].replace("/", ":")
+    if entity.startswith("/"):
+        return entity[1:].replace("/", ":")
+    return cse + ":" + entity if entity.startswith("C") else entity
+
+
 CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor"),
-            "ws-json": (Ws, "json"), "ws-cbor": (Ws, "cbor")}
+            "ws-json": (Ws, "json"), "ws-cbor": (Ws, "cbor"), "mqtt-json": (Mqtt, "json"), "mqtt-cbor": (Mqtt, "cbor")}
 
 
 def carrier(name, server):

@@ -43,7 +43,8 @@ class Server:
 
     `http.open` stays off: registered AEs are believed, everybody else is refused as the standard says (4106, 4107)."""
 
-    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1", role="cse"):
+    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1", role="cse", mqtt=False):
+        """mqtt: with a broker of its own, self.broker."""
         self.role = role
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="reeve-e2e-"))
         self.own_folder = folder is None
@@ -62,6 +63,11 @@ class Server:
             "access.admin": "Cadmin",
             "distributed.points": "*",
         }
+        self.broker = None
+        if mqtt:
+            from .mqtt import Broker
+            self.broker = Broker()
+            self.settings["mqtt.broker"] = self.broker.url()
         self.settings.update(settings or {})
         self.port = self.settings["http.port"]
         self.cse_id, self.sp_id = self.settings["cse.id"], self.settings["cse.sp"]
@@ -100,6 +106,8 @@ class Server:
                                             cwd=self.folder)
         if wait:
             self.wait_ready()
+            if self.broker:
+                self.broker.wait_log("Sending SUBACK to C::", 6)
         return self
 
     def health(self):
@@ -172,6 +180,8 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def remove(self):
+        if self.broker:
+            self.broker.close()
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

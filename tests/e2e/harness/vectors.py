@@ -188,13 +188,15 @@ class Matcher:
             raise Mismatch("%s: %r instead of %r" % (at, got, want))
 
 
+_rqi = itertools.count(1)  # unique, as the standard wants them: what comes twice over MQTT is carried out once
+
+
 class Run:
     """One vector over one carrier."""
 
     def __init__(self, vector, carrier, reader, server):
         """reader: another carrier, over which the state is read as well."""
         self.v, self.carrier, self.reader, self.env = vector, carrier, reader, Env(server, vector.given)
-        self.rqi = itertools.count(1)
         self.matcher = Matcher(self.env, vector.let)
         server.admin()
         for name in ("a", "b"):
@@ -205,7 +207,7 @@ class Run:
         self.env.at["base.ri"] = base["pc"]["m2m:cb"]["ri"]
 
     def send(self, request, carrier=None):
-        p = {"fr": self.env.at["a.id"], "rvi": "3", "rqi": "v%d" % next(self.rqi)}
+        p = {"fr": self.env.at["a.id"], "rvi": "3", "rqi": "v%d" % next(_rqi)}
         p.update(self.env.fill(request))
         p = {k: v for k, v in p.items() if v is not None or k in ("pc",)}
         got = (carrier or self.carrier).send(p)
