@@ -129,6 +129,17 @@ def test_no_certificate(listener):
         ping(x)
 
 
+def test_resumption(listener, tmp_path):
+    """A session that is resumed has no ClientKeyExchange: what is looked at in the handshake must not wait for one."""
+    saved = tmp_path / "session"
+    with openssl(listener, None, None, "-sess_out", saved, "-no_ticket") as x:
+        x.until(b"Verify return code: 0 (ok)")
+        ping(x)
+    with openssl(listener, None, None, "-sess_in", saved, "-no_ticket") as x:
+        assert b"Reused" in x.until(b"Cipher is")
+        ping(x)
+
+
 # --- a network that is no good
 
 class Relay:
