@@ -30,7 +30,7 @@ static const char *help =
 	"  --json             answer as JSON\n"
 	"\n"
 	"Certificates of CSEs and AEs under a configured anchor are good by themselves; a row for one says otherwise, or revokes it. NAME\n"
-	"is the CSE's public domain name, the absolute AE-ID, the Node-ID, or the device's hardware identifier. --raw-key takes the file of\n"
+	"is the CSE's public domain name, the absolute AE-ID, the Node-ID, or the hardware identifier. --raw-key takes the file of\n"
 	"a public key, certificate or private key (PEM).\n"
 	"\n"
 	"Where:\n"
