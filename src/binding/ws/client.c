@@ -13,6 +13,7 @@
 #include "base/rand.h"
 #include "binding/ws/handshake.h"
 #include "binding/ws/ws_int.h"
+#include "core/cse/registrar.h"
 
 enum { ADDRESSES = 8, HOST_MOST = 256, OPEN_MS = 10000 };
 
@@ -192,6 +193,8 @@ static void start(struct ws_target *t, enum serial serial, struct slice behind)
 		ws_calls_take(&t->waiting, k);
 		ws_call_give(k, t->conn->link);
 	}
+	if (t->registrar)
+		registrar_renew(t->ws->core);
 	if (*t->entity) /* what could not be sent to him is tried again */
 		ws_reached(t->ws, slice_str(t->entity));
 	if (behind.n)

@@ -388,6 +388,14 @@ void registrar_wake(struct core *c)
 		update(g);
 }
 
+void registrar_renew(struct core *c)
+{
+	struct registrar *g = c->registrar;
+
+	if (g && !g->busy && !g->leaving && atomic_load(&g->registered))
+		update(g);
+}
+
 /* --- life --- */
 
 /* A <remoteCSE> of our own making is for the registrar; one that is configured no more goes. */

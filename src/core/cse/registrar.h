@@ -19,6 +19,9 @@ void registrar_descendants_changed(struct exec *x);
 /* On the hub, after commits. */
 void registrar_wake(struct core *c);
 
+/* A connection to the registrar stands again, and by a request he knows whose it is: the registration is renewed. On the hub. */
+void registrar_renew(struct core *c);
+
 /* The address of our <remoteCSE> there; hub only. */
 struct slice registrar_place(const struct core *c);
 

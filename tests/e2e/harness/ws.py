@@ -62,6 +62,16 @@ class Connection:
         self.got, self.waiting, self.other = queue.Queue(), {}, queue.Queue()
         self.ws, self.ended = None, threading.Event()
         self.code = None  # why it ended
+        self.tasks = []
+
+    async def respond(self, p):
+        a = await asyncio.get_running_loop().run_in_executor(None, self.answer, p)
+        if a != "":
+            a = {"rsc": a or 2000} if a is None or isinstance(a, int) else a
+            try:
+                await self.ws.send(dumps(dict({"rqi": p["rqi"], "rvi": "3"}, **a), self.ws.subprotocol))
+            except websockets.ConnectionClosed:
+                pass
 
     async def read(self):
         try:
@@ -69,10 +79,7 @@ class Connection:
                 p = loads(message, self.ws.subprotocol)
                 if "op" in p:
                     self.got.put(p)
-                    a = await asyncio.get_running_loop().run_in_executor(None, self.answer, p)
-                    if a != "":
-                        a = {"rsc": a or 2000} if a is None or isinstance(a, int) else a
-                        await self.ws.send(dumps(dict({"rqi": p["rqi"], "rvi": "3"}, **a), self.ws.subprotocol))
+                    self.tasks.append(asyncio.ensure_future(self.respond(p)))
                 elif p.get("rqi") in self.waiting:
                     self.waiting.pop(p["rqi"]).put(p)
                 else:
