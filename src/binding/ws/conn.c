@@ -355,10 +355,12 @@ static void start_calls(struct ws_conn *c)
 		if (under_way(c, k->rqi))
 			continue;
 		ws_calls_take(&c->waiting, k);
-		if (ws_frames_send(&c->frames, slice_of(k->bytes, k->n)) == RC_OK)
+		if (ws_frames_send(&c->frames, slice_of(k->bytes, k->n)) == RC_OK) {
 			ws_calls_push(&c->calls, k);
-		else
+		} else {
+			k->registree = 0;
 			ws_call_done(k, 0, S(""));
+		}
 		c->used = ws_now();
 	}
 }
@@ -402,6 +404,7 @@ void ws_call_give(struct ws_call *k, struct ws_link *link)
 	buf_slice(&b, k->send->rqi);
 	if (!k->n || b.failed) {
 		buf_free(&b);
+		k->registree = 0; /* another connection would not help */
 		ws_call_done(k, 0, S(""));
 		return;
 	}
@@ -418,6 +421,7 @@ static void conclude(struct ws_conn *c)
 {
 	struct ws_call *k;
 
+	ws_link_end(c); /* the hub hears of it before it gets calls back, and may use another connection for them */
 	while (c->exchanges) {
 		struct ws_exchange *ex = c->exchanges;
 
@@ -440,7 +444,6 @@ static void conclude(struct ws_conn *c)
 		ws_calls_take(&c->waiting, k);
 		ws_call_done(k, 0, S(""));
 	}
-	ws_link_end(c);
 }
 
 static void account(struct ws_conn *c, size_t unsent)
@@ -467,6 +470,7 @@ void ws_conn_end(struct ws_conn *c)
 void ws_conn_free(struct ws_conn *c)
 {
 	ws_frames_free(&c->frames);
+	association_put(c->association);
 	if (c->link)
 		ws_link_put(c->link);
 	free(c);
@@ -700,7 +704,7 @@ enum reeve_rc ws_conn_new(struct ws *w, struct loop *l, struct stream *s, const 
 	c->how = *how;
 	c->owner = owner;
 	c->peer = *peer;
-	c->association = a;
+	c->association = a ? association_get(a) : NULL;
 	c->serial = serial;
 	c->pending_end = &c->pending;
 	c->heard = c->moved = c->used = ws_now();

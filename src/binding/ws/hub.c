@@ -286,6 +286,21 @@ static void call_free(struct ws_call *k)
 	free(k);
 }
 
+/* False: he has no connection, or it is too late. */
+static bool give_to_registree(struct ws_call *k)
+{
+	struct ws_registree *r = k->registree ? *place(k->ws, k->registree) : NULL;
+
+	if (!r || k->ws->stopped || ws_now() >= k->deadline)
+		return false;
+	if (k->link)
+		ws_link_put(k->link);
+	free(k->bytes);
+	k->bytes = NULL;
+	ws_call_give(k, r->first->link);
+	return true;
+}
+
 static void call_back(struct loop *l, struct loop_msg *msg)
 {
 	struct ws_call *k = (struct ws_call *)((char *)msg - offsetof(struct ws_call, msg));
@@ -297,6 +312,8 @@ static void call_back(struct loop *l, struct loop_msg *msg)
 	struct arena a;
 
 	(void)l;
+	if (k->rsc == 0 && give_to_registree(k)) /* that connection has ended before it was sent, another one is there */
+		return;
 	arena_init(&a, NULL, 0, lim->request_memory);
 	if (k->answer) {
 		message_read(&m, &a, k->link->serial, slice_of(k->answer, k->answer_n), lim);
@@ -330,15 +347,11 @@ static void send_ws(void *ctx, struct send *s)
 {
 	struct ws *w = ctx;
 	struct ws_call *k = call_new(w, s);
-	struct ws_registree *r = s->url.n ? NULL : *place(w, s->registree);
 
-	if (w->stopped)
-		ws_call_done(k, 0, S(""));
-	else if (s->url.n)
+	k->registree = s->url.n ? 0 : s->registree;
+	if (s->url.n && !w->stopped)
 		ws_client_send(w, k);
-	else if (r)
-		ws_call_give(k, r->first->link);
-	else
+	else if (!give_to_registree(k))
 		ws_call_done(k, 0, S(""));
 }
 

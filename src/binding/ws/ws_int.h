@@ -53,6 +53,7 @@ struct ws_call {
 	struct ws *ws;
 	struct send *send;         /* the hub's; touched there alone */
 	struct ws_link *link;
+	uint64_t registree;        /* whose connections may be used; 0: it is the client's */
 	char *bytes; size_t n;     /* the primitive */
 	struct slice rqi;          /* behind it */
 	uint64_t deadline;         /* ms */
@@ -97,7 +98,7 @@ struct ws_conn {
 	struct ws_frames frames;
 	struct ws_link *link;
 	struct peer peer;          /* without what the association says */
-	struct association *association; /* NULL: in clear. The owner's */
+	struct association *association; /* NULL: in clear */
 	enum serial serial;
 	struct ws_exchange *exchanges; unsigned n_exchanges;
 	struct ws_pending *pending, **pending_end; size_t pending_bytes;
