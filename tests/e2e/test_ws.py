@@ -389,9 +389,10 @@ def test_the_newest_connection_is_used(opened):
         two.request({"op": 2, "to": at, "fr": aei}, 2000)
         two.request({"op": 1, "to": cnt, "fr": aei, "ty": 4, "pc": instance("x")}, 2001)
         assert con_of(two.next()) == "x"
-        two.close()
+        two.close()  # maybe before it has answered
         one.request({"op": 1, "to": cnt, "fr": aei, "ty": 4, "pc": instance("y")}, 2001)
-        assert con_of(one.next()) == "y"
+        got = con_of(one.next())
+        assert (con_of(one.next()) if got == "x" else got) == "y"
 
 
 def test_connections_each(new_server):

@@ -438,7 +438,9 @@ static void conclude(struct ws_conn *c)
 	c->pending_bytes = 0;
 	while ((k = c->calls.first)) {
 		ws_calls_take(&c->calls, k);
-		ws_call_done(k, 1, S(""));
+		if (!k->repeatable)
+			k->registree = 0;
+		ws_call_done(k, k->repeatable ? 0 : 1, S(""));
 	}
 	while ((k = c->waiting.first)) {
 		ws_calls_take(&c->waiting, k);
@@ -448,7 +450,7 @@ static void conclude(struct ws_conn *c)
 
 static void account(struct ws_conn *c, size_t unsent)
 {
-	_Atomic size_t *all = &c->lane->ws->unread;
+	_Atomic size_t *all = &core_of(c)->shared.unread;
 
 	atomic_fetch_add(all, unsent - c->unsent); /* modulo 2^n: also downwards */
 	c->unsent = unsent;
@@ -500,7 +502,7 @@ static void flush(struct ws_conn *c)
 		buf_free(out);
 	buf_clear(out);
 	account(c, rc == 0 ? stream_unsent(c->stream) : 0);
-	if (rc == 0 && c->unsent && atomic_load(&c->lane->ws->unread) > core->cfg->limits.unread) {
+	if (rc == 0 && c->unsent && atomic_load(&core->shared.unread) > core->cfg->limits.unread) {
 		metrics_inc(&core->metrics, limit_unread);
 		rc = UV_ENOBUFS;
 	}

@@ -349,6 +349,7 @@ static void send_ws(void *ctx, struct send *s)
 	struct ws_call *k = call_new(w, s);
 
 	k->registree = s->url.n ? 0 : s->registree;
+	k->repeatable = s->op != OP_CREATE;
 	if (s->url.n && !w->stopped)
 		ws_client_send(w, k);
 	else if (!give_to_registree(k))
@@ -377,7 +378,6 @@ static void end(void *ctx)
 	for (unsigned i = 0; i < w->core->n_loops; i++)
 		ws_lane_free(&w->lanes[i]);
 	free(w->lanes);
-	free(w->upgrade);
 	free(w);
 }
 
@@ -391,6 +391,7 @@ enum reeve_rc ws_register(struct core *c, struct ws **out)
 		return RC_NOMEM;
 	}
 	w->core = c;
+	ws_upgrade_init(w);
 	for (unsigned i = 0; i < c->n_loops; i++) {
 		w->lanes[i].ws = w;
 		w->lanes[i].loop = &c->loops[i];

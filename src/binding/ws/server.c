@@ -70,10 +70,9 @@ static enum http_upgraded ask(void *ctx, const char *method, struct slice target
 	return HTTP_UPGRADED;
 }
 
+void ws_upgrade_init(struct ws *w) { w->upgrade = (struct http_upgrade){ .ctx = w, .ask = ask }; }
+
 void ws_serve(struct ws *w, struct http_server *s)
 {
-	if (!w->upgrade && !(w->upgrade = calloc(1, sizeof(*w->upgrade))))
-		abort();
-	*w->upgrade = (struct http_upgrade){ .ctx = w, .ask = ask };
-	http_server_upgrade(s, w->upgrade);
+	http_server_upgrade(s, &w->upgrade);
 }

@@ -53,6 +53,7 @@ struct ws_call {
 	struct ws *ws;
 	struct send *send;         /* the hub's; touched there alone */
 	struct ws_link *link;
+	bool repeatable;           /* may be sent twice: when its connection ends before the answer, another one is tried */
 	uint64_t registree;        /* whose connections may be used; 0: it is the client's */
 	char *bytes; size_t n;     /* the primitive */
 	struct slice rqi;          /* behind it */
@@ -130,8 +131,7 @@ enum { REGISTREE_BUCKETS = 1024 };
 struct ws {
 	struct core *core;
 	struct ws_lane *lanes;
-	struct http_upgrade *upgrade;
-	_Atomic size_t unread;     /* bytes that wait for peers, of all connections */
+	struct http_upgrade upgrade;
 	/* the hub's: */
 	struct ws_registree *registrees[REGISTREE_BUCKETS];
 	struct ws_call *calls;
@@ -154,6 +154,9 @@ void ws_conn_stop(struct ws_conn *c, uint16_t code, const char *reason, bool now
 void ws_conn_end(struct ws_conn *c);
 void ws_conn_free(struct ws_conn *c);
 void ws_lane_free(struct ws_lane *l);
+
+/* server.c */
+void ws_upgrade_init(struct ws *w);
 
 /* hub.c */
 /* On the loop of k's connection: k is the hub's again. */

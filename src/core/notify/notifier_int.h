@@ -64,6 +64,7 @@ struct lane {
 	struct feed *feed;
 	struct delivery *first, *last;
 	bool busy;            /* the first is out */
+	bool moved;           /* ... and meanwhile its target can be reached elsewhere: if it fails, it is tried again at once */
 	bool ready;           /* in the list of those to be served */
 	unsigned failures;    /* in a row */
 	usec retry_at;        /* 0: now */

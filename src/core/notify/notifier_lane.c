@@ -190,7 +190,7 @@ static void answered(struct outbound *o, const struct rsp *rsp)
 			give_up(l, "the target refused it", rsc);
 		} else {
 			l->failures++;
-			l->retry_at = now + back_off(c->cfg, l->failures);
+			l->retry_at = l->moved ? 0 : now + back_off(c->cfg, l->failures);
 			drop_old(l, now, rsc);
 		}
 	}
@@ -255,6 +255,7 @@ void lane_serve(struct lane *l, struct exec *x)
 			make_ready(l);
 	} else {
 		l->busy = true;
+		l->moved = false;
 		l->out = (struct outbound){
 			.target = slice_of(l->target, l->target_n),
 			.pc = buf_view(&b),
@@ -342,7 +343,7 @@ static uint64_t reached_by(struct exec *x, struct slice target)
 void lanes_moved(struct feed *f, struct exec *x, const struct moved *v, size_t n, bool all)
 {
 	for (struct lane *l = f->lanes; l; l = l->next) {
-		uint64_t by = l->first && !l->busy && l->retry_at ? reached_by(x, slice_of(l->target, l->target_n)) : 0;
+		uint64_t by = l->first && (l->busy || l->retry_at) ? reached_by(x, slice_of(l->target, l->target_n)) : 0;
 		bool moved = all;
 
 		if (!by)
@@ -350,6 +351,9 @@ void lanes_moved(struct feed *f, struct exec *x, const struct moved *v, size_t n
 		for (size_t i = 0; i < n && !moved; i++)
 			moved = v[i].key.n == by;
 		if (!moved)
+			continue;
+		l->moved = l->busy;
+		if (l->busy)
 			continue;
 		l->retry_at = 0;
 		l->failures = 0;
