@@ -13,6 +13,7 @@ import concurrent.futures
 import http.client
 import itertools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -27,6 +28,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADERS = ["X-M2M-Origin: Cbench", "X-M2M-RI: 1", "X-M2M-RVI: 3"]
 CONNECTIONS = 64
+PSK = ("bench@issuer.example", "000102030405060708090a0b0c0d0e0f")
+SUITE = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK:-CIPHER-ALL:+AES-128-CBC:-MAC-ALL:+SHA256"
+SUITE_FS = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:-CIPHER-ALL:+AES-128-GCM:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-SECP256R1"
 
 
 ports = itertools.count(21000)
@@ -260,6 +264,58 @@ class Bench:
         self.report("create", r, " of append+fdatasync", ">= 0.60", r >= 0.60, rate=statistics.median(ra),
                     yardstick=statistics.median(rb), batch=statistics.median(sizes))
 
+    # --- security associations
+
+    def load(self, mode, port, psk=True, priority=None, connections=CONNECTIONS, path="/cse/bench/data", **popen):
+        env = dict(os.environ, REQUEST="GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (path, "\r\n".join(HEADERS)))
+        if psk:
+            env.update(PSK_IDENTITY=PSK[0], PSK_KEY=PSK[1])
+        if priority:
+            env["PRIORITY"] = priority
+        seconds = 300 if mode == "idle" else max(1, round(self.args.seconds))
+        command = [str(self.build / "tls_load"), mode, "127.0.0.1", str(port), str(seconds), str(connections)]
+        if mode == "idle":
+            return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen)
+        return float(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+
+    def associations(self):
+        """By a pre-shared key, with the suite that TS-0003 asks for and with the one that Reeve prefers."""
+        rounds, port = self.args.rounds, free_port()
+        secret = self.tmp / "psk.hex"
+        secret.write_text(PSK[1])
+        c = self.cse("associations", https__address="127.0.0.1", https__port=port, limits__connections=20000)
+        c.start()
+        c.furnish()
+        subprocess.run([str(self.build / "reeve"), "credential", "add", "--psk", PSK[0], "--as-ae", "Cbench", "--file", str(secret), "--data",
+                        str(c.folder)], check=True, stdout=subprocess.DEVNULL)
+        if self.wanted("psk_handshake"):
+            keys, other = self.tmp / "psk.txt", free_port()
+            keys.write_text("%s:%s\n" % PSK)
+            for name, suites in (("psk_handshake", SUITE), ("psk_handshake_fs", SUITE_FS)):
+                serv = subprocess.Popen(["gnutls-serv", "--http", "-q", "-p", str(other), "--pskpasswd", str(keys), "--priority", suites],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                atexit.register(serv.kill)
+                time.sleep(0.5)
+                r, ours, theirs = paired(rounds, lambda: self.load("handshakes", port, priority=suites),
+                                         lambda: self.load("handshakes", other, priority=suites))
+                serv.kill()
+                serv.wait()
+                self.report(name, r, " of gnutls-serv", ">= 0.80", r >= 0.8, rate=ours, yardstick=theirs)
+        if self.wanted("tls_retrieve"):
+            for name, suites in (("tls_retrieve", SUITE_FS), ("tls_retrieve_cbc", SUITE)):
+                r, ours, clear = paired(rounds, lambda: self.load("requests", port, priority=suites), lambda: self.load("requests", c.port, psk=False))
+                self.report(name, r, " of the same in clear", ">= 0.60", r >= 0.6, rate=ours, yardstick=clear)
+        if self.wanted("idle_associations"):
+            before = c.memory()[0]
+            clients = [self.load("idle", port, connections=5000) for _ in range(2)]
+            for p in clients:
+                assert p.stdout.readline() == "open\n", "5,000 associations could not be opened"
+            after = c.memory()[0]
+            for p in clients:
+                p.communicate()
+            self.report("idle_associations", after / 2**20, " MiB with 10000", "< 400 MiB", after < 400e6, each=(after - before) / 10000)
+        c.stop()
+
     def decision(self):
         out = subprocess.run([str(self.build / "bench_pdp")], capture_output=True, text=True, check=True).stdout
         cases = json.loads(out)
@@ -433,6 +489,8 @@ class Bench:
         try:
             if self.wanted("idle_memory", "retrieve", "latest", "create"):
                 self.rates()
+            if self.wanted("psk_handshake", "tls_retrieve", "idle_associations"):
+                self.associations()
             if self.wanted("decision"):
                 self.decision()
             if self.wanted("jose_hs256", "jose_es256", "jose_dir_a128gcm"):
@@ -460,7 +518,7 @@ def main():
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
     args = ap.parse_args()
-    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_token", "bench_append", "bare_server"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_token", "bench_append", "bare_server", "tls_load"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()
 
 
