@@ -412,6 +412,7 @@ def test_hosts_of_ae_ids(folder, ae_ca):
     dom = Authority(folder, permitted=[dns("m2m.example.com")], excluded=[dns("bad.m2m.example.com")])
     for right in ("https:" + AE, "https://a.m2m.example.com/Sa", AE):
         accepted(dom.issue([uri(right)]), *anchor("ae", dom))
+    accepted(dom.issue([uri("https:" + AE)], cn="x.net"), *anchor("ae", dom))  # SEC-067: the common name is not even constrained
     for wrong in ("https://m2m.example.net/Sa", "https://evilm2m.example.com/Sa", "//bad.m2m.example.com/Sa", "https://x.bad.m2m.example.com/Sa"):
         assert refused(dom.issue([uri(wrong)]), *anchor("ae", dom))[0] == "name constraints"
     below = Authority(folder, above=dom, permitted=[uri("m2m.example.net")])
