@@ -24,7 +24,6 @@ struct end {
 	struct tls *t;
 	struct buf out;
 	unsigned woken;
-	bool pumped;                /* woken: go on with what is there */
 };
 
 struct pair { struct end client, server; };
@@ -88,7 +87,11 @@ static inline bool source_permit(void *ctx, const struct tls_peer *p)
 	return !s->deny;
 }
 
-static inline void woken(void *owner) { ((struct end *)owner)->woken++; }
+static inline void woken(void *owner)
+{
+	((struct end *)owner)->woken++;
+	uv_stop(&test_loop.uv);
+}
 
 static inline struct tls_options listener_options(struct source *s)
 {
