@@ -248,6 +248,7 @@ static void transport_stop(void *ctx)
 	m->stopping = m->ended = true;
 	while (m->brokers)
 		broker_free(&m->brokers, true);
+	mqtt_sendings_conclude(m);
 	if (m->ticking)
 		uv_close((uv_handle_t *)&m->tick, NULL);
 	m->ticking = false;

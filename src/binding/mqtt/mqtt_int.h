@@ -55,11 +55,12 @@ struct mqtt {
 	unsigned n_exchanges;
 	struct mqtt_seen seen[SEEN_MOST];
 	unsigned at_seen;
-	struct loop_msg listen_msg, stop_msg;
+	struct sending *concluding; /* those that end with the next turn of the loop */
+	struct loop_msg listen_msg, stop_msg, conclude_msg;
 	uint64_t stop_by;
 	uv_sem_t stopped;
 	struct arena arena;
-	bool ticking, stopping, told, ended;
+	bool ticking, stopping, told, ended, conclude_posted;
 };
 
 /* Is this level a name of this CSE? */
@@ -82,5 +83,6 @@ void mqtt_sendings_published(struct broker *b, int number);
 void mqtt_sendings_tick(struct broker *b, uint64_t now);
 /* The broker cannot be reached: all of them, or those that were not published. */
 void mqtt_sendings_end(struct broker *b, bool all);
+void mqtt_sendings_conclude(struct mqtt *m); /* what was to end later ends now */
 
 #endif

@@ -21,7 +21,6 @@ struct sending {
 	struct buf payload;
 	uint64_t deadline;       /* ms of the loop's clock */
 	int number;              /* of the message; 0: not published yet */
-	struct loop_msg msg;
 	int rsc;                 /* for a deferred end */
 	struct arena arena;
 	_Alignas(16) char first[1024];
@@ -52,20 +51,38 @@ static void conclude(struct sending *g, const struct rsp *rsp)
 	free(g);
 }
 
-static void deferred(struct loop *l, struct loop_msg *m)
+void mqtt_sendings_conclude(struct mqtt *m)
 {
-	struct sending *g = (struct sending *)((char *)m - offsetof(struct sending, msg));
+	while (m->concluding) {
+		struct sending *g = m->concluding;
 
-	conclude(g, &(struct rsp){ .rsc = g->rsc, .ours = g->rsc < 1000 });
+		m->concluding = g->next;
+		conclude(g, &(struct rsp){ .rsc = g->rsc, .ours = g->rsc < 1000 });
+	}
 }
 
-/* No longer in a list: nothing else ends it. */
+static void deferred(struct loop *l, struct loop_msg *msg)
+{
+	struct mqtt *m = (struct mqtt *)((char *)msg - offsetof(struct mqtt, conclude_msg));
+
+	m->conclude_posted = false;
+	mqtt_sendings_conclude(m);
+}
+
+/* In a turn of the loop of its own, or at the end. */
 static void conclude_later(struct sending *g, int rsc)
 {
+	struct mqtt *m = g->mqtt;
+
 	leave(g);
 	g->rsc = rsc;
-	g->msg.fn = deferred;
-	loop_post(g->mqtt->loop, &g->msg);
+	g->next = m->concluding;
+	m->concluding = g;
+	if (m->conclude_posted)
+		return;
+	m->conclude_posted = true;
+	m->conclude_msg.fn = deferred;
+	loop_post(m->loop, &m->conclude_msg);
 }
 
 /* --- topics --- */
