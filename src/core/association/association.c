@@ -129,6 +129,8 @@ void associations_end(struct core *c, struct slice credential)
 	for (unsigned i = 0; i < SETUPS; i++)
 		if (as->setups.of[i])
 			tls_setup_forget(as->setups.of[i]);
+	if (as->begun)
+		tls_setup_forget(as->begun);
 	for (struct association *a = as->first; a; a = a->next)
 		if (slice_eq(a->who.credential, credential))
 			end_one(a);
@@ -416,6 +418,7 @@ void associations_close(struct core *c)
 	if (!as)
 		return;
 	setups_free(&as->setups);
+	tls_setup_put(as->begun);
 	if (as->reader)
 		st_reader_free(as->reader);
 	pthread_mutex_destroy(&as->read_lock);
@@ -435,6 +438,10 @@ enum reeve_rc associations_reload(struct core *c, char why[TLS_WHY_MAX])
 	pthread_mutex_lock(&as->lock);
 	old = as->setups;
 	as->setups = fresh;
+	if (!as->begun) {
+		as->begun = old.of[setup_index(false, true)];
+		old.of[setup_index(false, true)] = NULL;
+	}
 	for (struct association *a = as->first; a; a = a->next)
 		if (a->type >= CREDENTIAL_DEVICE && a->type <= CREDENTIAL_NODE)
 			end_one(a);

@@ -24,6 +24,7 @@ struct associations {
 	unsigned n;
 	usec next_expiry;          /* nobody expires before */
 	struct setups setups;
+	struct tls_setup *begun;   /* of the DTLS listener, which goes on with the one it began with; NULL: that is the one in setups */
 	struct key_source *sources;
 	uv_timer_t tick;           /* hub */
 	bool ticking;
