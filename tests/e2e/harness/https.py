@@ -6,17 +6,21 @@
     ae = secure(server, pki, "Cpump")       # an Entity whose association is that of Cpump's certificate
 """
 
-import hashlib
 import base64
+import hashlib
+import json
 import pathlib
+import queue
 import socket
 import ssl
 import subprocess
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives import serialization
 
 from .certs import Authority, dns, uri
 from .client import Client, Entity
+from .receiver import Receiver
 from .server import binary, free_port
 
 PSK = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -114,3 +118,52 @@ class SecureClient(Client):
 
 def secure(server, pki, ae_id):
     return Entity(SecureClient(server, pki, pki.ae(ae_id)), ae_id)
+
+
+def credential(server, row):
+    """Add a row to the table of credentials, by the Unix domain socket of the running CSE."""
+    body = json.dumps(row).encode()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(15)
+        s.connect(str(pathlib.Path(server.settings["store.data"]) / "control"))
+        s.sendall(b"POST /credentials HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                  % len(body) + body)
+        answer = b""
+        while more := s.recv(65536):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 20"), answer
+
+
+def forget(server, credential_id):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(15)
+        s.connect(str(pathlib.Path(server.settings["store.data"]) / "control"))
+        s.sendall(b"DELETE /credentials/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % quote(credential_id, safe="").encode())
+        answer = s.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 20"), answer
+
+
+class SecureReceiver(Receiver):
+    """A receiver of notifications behind TLS that wants a certificate of a CSE. `named`: what clients asked for by SNI, in order."""
+
+    def __init__(self, pki, leaf, **kw):
+        self.context, self.named = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), queue.Queue()
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context.load_verify_locations(str(pki.cse_ca.file))
+        self.context.load_cert_chain(str(leaf.chain), str(leaf.key_file))
+        self.context.sni_callback = lambda s, name, c: self.named.put(name)
+        super().__init__(**kw)
+        plain = self.server.get_request
+
+        def get_request():
+            s, address = plain()
+            s.settimeout(15)
+            try:
+                return self.context.wrap_socket(s, server_side=True), address
+            except OSError:
+                s.close()
+                raise
+
+        self.server.get_request = get_request
+        self.url = self.url.replace("http:", "https:")
