@@ -34,13 +34,13 @@ def server():
 def servers():
     """Servers with other settings, shared by the tests that ask for the same ones: servers(**{"section.key": value}).
 
-    mqtt=True: with a broker."""
+    mqtt=True: with a broker; https=True: with a listener of HTTPS and certificates (server.pki)."""
     running = {}
 
-    def get(env=None, mqtt=False, **settings):
-        key = repr((sorted(settings.items()), sorted((env or {}).items()), mqtt))
+    def get(env=None, mqtt=False, https=False, **settings):
+        key = repr((sorted(settings.items()), sorted((env or {}).items()), mqtt, https))
         if key not in running:
-            running[key] = Server(settings, env=env, mqtt=mqtt).start()
+            running[key] = Server(settings, env=env, mqtt=mqtt, https=https).start()
         return running[key]
 
     yield get

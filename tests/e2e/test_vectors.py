@@ -10,7 +10,7 @@ from harness.carrier import CARRIERS, carrier
 from harness.vectors import Run, load
 
 VECTORS = load()
-WAYS = {v: [name for name, (kind, _) in CARRIERS.items() if kind.can(v.req)] for v in VECTORS}
+WAYS = {v: [name for name, (kind, _) in CARRIERS.items() if kind.can(v.req) and not (v.clear and kind.protected)] for v in VECTORS}
 _outcomes = {}
 
 
@@ -18,7 +18,7 @@ def outcome(vector, name, servers):
     """What came of the vector over this carrier. A failure is raised each time it is asked for."""
     key = vector.id, name
     if key not in _outcomes:
-        server = servers(mqtt=True, **vector.server)
+        server = servers(mqtt=True, https=True, **vector.server)
         try:
             other = next(n for n in CARRIERS if n != name)
             _outcomes[key] = Run(vector, carrier(name, server), carrier(other, server), server).run()

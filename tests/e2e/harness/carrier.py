@@ -11,12 +11,14 @@ A new binding is a class with `can` and `send`, and an entry in CARRIERS for eac
 import itertools
 import json
 import queue
+import re
 
 import cbor2
 
 from . import coap
 from .client import path_of, query_of
 from .facts import COAP
+from .https import SecureClient
 from .mqtt import MqttClient
 from .ws import WsClient
 
@@ -25,6 +27,8 @@ MEDIA = {"json": "application/json", "cbor": "application/cbor", "xml": "applica
 
 class Carrier:
     """One binding with one serialization, to one server."""
+
+    protected = False  # everybody has a security association
 
     def __init__(self, server, serial):
         self.server, self.serial = server, serial
@@ -54,6 +58,9 @@ class Http(Carrier):
     @staticmethod
     def can(request):
         return request["op"] != 1 or "ty" in request  # POST without ty is Notify
+
+    def client(self, request):
+        return self.server.client
 
     def query(self, request):
         q = [(n, request[n]) for n in request if n in self.QUERY]
@@ -87,7 +94,7 @@ class Http(Carrier):
             q.append(("atrl", [attr]))
         if q:
             target += "?" + query_of(q)
-        r = self.server.client.primitive(self.METHOD[op], request["to"], request.get("fr"), ty=request.get("ty"), content=pc,
+        r = self.client(request).primitive(self.METHOD[op], request["to"], request.get("fr"), ty=request.get("ty"), content=pc,
                                          rqi=request.get("rqi"), rvi=request.get("rvi"), target=target, headers=headers,
                                          media=MEDIA[request.get("serial", self.serial)], accept=MEDIA[request.get("accept", self.serial)])
         if r.content is not None and "accept" not in request:
@@ -104,6 +111,34 @@ class Http(Carrier):
         if r.body:
             p["pc"] = r.content
         return p
+
+
+class Https(Http):
+    """TS-0009 behind TLS: each AE has an association of its own, by an AE-ID certificate. Who is no AE of ours has none."""
+
+    protected = True
+    KEPT = 8  # associations at a time
+
+    def __init__(self, server, serial):
+        super().__init__(server, serial)
+        self.clients = {}
+
+    @staticmethod
+    def can(request):
+        return Http.can(request) and re.fullmatch(r"\{[a-z0-9]+\.id\}", str(request.get("fr", "{a.id}"))) is not None
+
+    def client(self, request):
+        who = request["fr"]
+        if who not in self.clients:
+            while len(self.clients) >= self.KEPT:
+                self.clients.pop(next(iter(self.clients))).close()
+            self.clients[who] = SecureClient(self.server, self.server.pki, self.server.pki.ae(who))
+        return self.clients[who]
+
+    def close(self):
+        for c in self.clients.values():
+            c.close()
+        self.clients.clear()
 
 
 class Coap(Carrier):
@@ -263,7 +298,7 @@ def level(entity, cse):
     return cse + ":" + entity if entity.startswith("C") else entity
 
 
-CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor"),
+CARRIERS = {"http-json": (Http, "json"), "http-cbor": (Http, "cbor"), "https-json": (Https, "json"), "https-cbor": (Https, "cbor"), "coap-json": (Coap, "json"), "coap-cbor": (Coap, "cbor"),
             "ws-json": (Ws, "json"), "ws-cbor": (Ws, "cbor"), "mqtt-json": (Mqtt, "json"), "mqtt-cbor": (Mqtt, "cbor")}
 
 

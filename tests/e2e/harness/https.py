@@ -51,11 +51,10 @@ class Pki:
     def other_cse(self, cse):
         return self.cse_ca.issue([dns("%s.%s" % (cse, self.domain))])
 
-    def settings(self, folder, leaf=None, **more):
-        """Settings of a CSE with a listener of HTTPS; its keys are put into a sealed file in `folder`."""
-        folder = pathlib.Path(folder)
+    def settings(self, folder, leaf=None, keys=None, **more):
+        """Settings of a CSE with a listener of HTTPS; its key is put into the sealed file `keys`, by default one in `folder`."""
         leaf = leaf or self.own
-        keys = folder / "keys"
+        keys = pathlib.Path(keys or pathlib.Path(folder) / "keys")
         key_tool(keys, "import", leaf.key_file, "--alg", "TLS-ES256", "--kid", "own")
         return dict({"keys.file": str(keys), "https.address": "127.0.0.1", "https.port": free_port(), "http.address": "127.0.0.1",
                      "tls.certificates": "own:%s" % leaf.chain,

@@ -43,7 +43,7 @@ class Server:
 
     `http.open` stays off: registered AEs are believed, everybody else is refused as the standard says (4106, 4107)."""
 
-    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1", role="cse", mqtt=False):
+    def __init__(self, settings=None, env=None, folder=None, wrap=(), address="127.0.0.1", role="cse", mqtt=False, https=False):
         """mqtt: with a broker of its own, self.broker."""
         self.role = role
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="reeve-e2e-"))
@@ -69,6 +69,11 @@ class Server:
             self.broker = Broker()
             self.settings["mqtt.broker"] = self.broker.url()
         self.settings.update(settings or {})
+        if https:
+            from .https import Pki
+            self.pki = Pki(self.folder, self.settings["cse.sp"][2:], self.settings["cse.id"][1:])
+            for key, value in self.pki.settings(self.folder, keys=self.settings.get("keys.file")).items():
+                self.settings.setdefault(key, value)
         self.port = self.settings["http.port"]
         self.cse_id, self.sp_id = self.settings["cse.id"], self.settings["cse.sp"]
         self.base = self.settings["cse.name"]

@@ -41,7 +41,7 @@ def settings(given):
 
 class Vector:
     def __init__(self, file, let, case, change=None, given=None):
-        unknown = set(case) - {"name", "ids", "before", "req", "rsp", "after", "server", "changes", "vary", "with"}
+        unknown = set(case) - {"name", "ids", "before", "req", "rsp", "after", "server", "changes", "vary", "with", "clear"}
         assert not unknown and case["ids"], (file, case["name"], unknown)
         self.file, self.name, self.let = file, case["name"], let
         self.before, self.req, self.rsp = case.get("before", []), dict(case["req"], **(change or {})), case["rsp"]
@@ -50,6 +50,7 @@ class Vector:
         if given is not None:
             self.name += " with " + json.dumps(given, ensure_ascii=False)
         self.given = given or {}
+        self.clear = case.get("clear", False)
         self.after, self.server, self.changes = case.get("after", []), settings(case.get("server", {})), case.get("changes")
         self.id = "%s::%s" % (file, self.name)
 
@@ -256,7 +257,7 @@ class Run:
             if isinstance(v, dict):
                 if isinstance(v.get("ri"), str):
                     names.setdefault(v["ri"], "{ri %d}" % len(names))
-                return {k: "" if k == "m2m:dbg" else walk(x) for k, x in sorted(v.items(), key=lambda kv: (kv[0] != "ri", kv[0]))}
+                return {k: "" if k in ("m2m:dbg", "rqi") else walk(x) for k, x in sorted(v.items(), key=lambda kv: (kv[0] != "ri", kv[0]))}
             if isinstance(v, list):
                 return [walk(x) for x in v]
             if isinstance(v, str):
