@@ -32,7 +32,8 @@ TSAN = {"TSAN_OPTIONS": "exitcode=97:halt_on_error=0:second_deadlock_stack=1"}
 # Unit tests that start threads, and end-to-end tests in which loops, hub and writer meet.
 TSAN_UNIT = ["test_loop", "test_store", "test_writer", "test_secenv", "test_decisions", "test_core_policies", "test_core_twice",
              "test_consult", "test_role_repository", "fault_journal"]
-TSAN_E2E = ["test_core_container.py", "test_core_subscription.py", "test_polling.py", "test_dynamic.py", "test_tour.py"]
+TSAN_E2E = ["test_core_container.py", "test_core_subscription.py", "test_polling.py", "test_dynamic.py", "test_tour.py",
+            "test_ws.py", "test_ws_client.py", "test_wss.py"]
 
 
 class Result:
