@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load for CoAP servers: one request, sent again and again as a confirmable message over several sockets, each with a few under way.
  *
- *     coap_load HOST PORT SECONDS SOCKETS PIPELINE HEX
+ *     coap_load ADDRESS PORT SECONDS SOCKETS PIPELINE HEX
  *
- * HEX is the request behind its message id: token length and code are taken from --code and the token is written here, so HEX is options
- * and payload. Prints "responses N seconds S rps R lost L bad B": lost are those sent again after a second, bad those that are no 2.xx. */
+ * HEX is the options of a GET; message id and token are new each time. Prints "responses N seconds S rps R lost L bad B": lost are those
+ * asked again by sockets that heard nothing for a second, bad the answers that are no 2.xx. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>

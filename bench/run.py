@@ -56,7 +56,9 @@ class Cse:
         self.process = None
 
     def start(self):
-        args = [str(self.build / "reeve"), "up", "--store.data", str(self.folder), "--http.port", str(self.port), "--log.level", "error"]
+        self.coap_port = free_port()
+        args = [str(self.build / "reeve"), "up", "--store.data", str(self.folder), "--http.port", str(self.port), "--log.level", "error",
+                "--coap.address", "127.0.0.1", "--coap.port", str(self.coap_port), "--coap.open", "true"]
         for key, value in self.settings.items():
             args += ["--" + key.replace("__", "."), str(value)]
         begin = time.monotonic()
@@ -180,6 +182,17 @@ def wrk(port, path, seconds, body=None, ty=4, connections=CONNECTIONS, headers=(
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
+def coap_options(*options):
+    """Options in the order of their numbers, values of less than 13 bytes."""
+    out, before = b"", 0
+    for number, value in options:
+        delta = number - before
+        out += bytes([delta << 4 | len(value)]) if delta < 13 else bytes([13 << 4 | len(value), delta - 13]) if delta < 269 else \
+            bytes([14 << 4 | len(value)]) + (delta - 269).to_bytes(2, "big")
+        out, before = out + value, number
+    return out
+
+
 def paired(rounds, a, b):
     """Both in turn: median ratio a/b, and the median of each."""
     ra, rb = [], []
@@ -210,6 +223,35 @@ class Bench:
 
     # --- rates
 
+    def coap(self, c):
+        """A RETRIEVE over CoAP beside libcoap's example server that answers the same content."""
+        status, content = c.call("GET", "/cse/bench/data")
+        assert status == 200
+        port, s = free_port(), self.args.seconds
+        server = subprocess.Popen(["coap-server-notls", "-A", "127.0.0.1", "-p", str(port), "-d", "4"], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            file = self.tmp / "content"
+            file.write_bytes(content)
+            time.sleep(0.3)
+            subprocess.run(["coap-client-notls", "-m", "put", "-t", "50", "-f", str(file), "coap://127.0.0.1:%d/data" % port], check=True,
+                           stdout=subprocess.DEVNULL)
+
+            def load(port, options):
+                out = subprocess.run([str(self.build / "coap_load"), "127.0.0.1", str(port), str(s), "16", "4", options.hex()],
+                                     capture_output=True, text=True, check=True).stdout
+                got = dict(zip(out.split()[::2], out.split()[1::2]))
+                assert got["bad"] == "0" and float(got["rps"]) > 0, out
+                return float(got["rps"])
+
+            plain = coap_options((11, b"data"))
+            ours = coap_options((11, b"cse"), (11, b"bench"), (11, b"data"), (271, b"3"), (279, b"Cbench"), (283, b"1"))
+            r, mine, theirs = paired(self.args.rounds, lambda: load(c.coap_port, ours), lambda: load(port, plain))
+        finally:
+            server.kill()
+            server.wait()
+        self.report("coap_retrieve", r, " of libcoap's server", ">= 0.80", r >= 0.80, rate=mine, yardstick=theirs)
+
     def rates(self):
         s, rounds = self.args.seconds, self.args.rounds
         c = self.cse("rates")
@@ -230,6 +272,8 @@ class Bench:
                 bare.kill()
                 bare.wait()
             self.report("retrieve", r, " of a bare server", ">= 0.80", r >= 0.80, rate=ours, yardstick=theirs)
+        if self.wanted("coap_retrieve"):
+            self.coap(c)
         if self.wanted("latest"):
             r, ours, theirs = paired(rounds, lambda: wrk(c.port, "/cse/bench/data/la", s), lambda: wrk(c.port, "/cse/bench/data", s))
             self.report("latest", r, " of retrieve", ">= 0.80", r >= 0.80, rate=ours, yardstick=theirs)
@@ -487,7 +531,7 @@ class Bench:
 
     def run(self):
         try:
-            if self.wanted("idle_memory", "retrieve", "latest", "create"):
+            if self.wanted("idle_memory", "retrieve", "coap_retrieve", "latest", "create"):
                 self.rates()
             if self.wanted("psk_handshake", "tls_retrieve", "idle_associations"):
                 self.associations()
@@ -518,7 +562,7 @@ def main():
     ap.add_argument("--requests", type=int, default=10000000)
     ap.add_argument("--only", nargs="*")
     args = ap.parse_args()
-    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_token", "bench_append", "bare_server", "tls_load"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "reeve", "bench_pdp", "bench_jose", "bench_token", "bench_append", "bare_server", "tls_load", "coap_load"], check=True, stdout=subprocess.DEVNULL)
     return Bench(args).run()
 
 

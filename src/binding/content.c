@@ -87,7 +87,7 @@ bool content_send(struct buf *b, const struct send *s, int64_t *ty)
 
 	*ty = s->op == OP_CREATE ? s->ty : 0;
 	arena_init(&a, NULL, 0, SIZE_MAX / 4);
-	parsed = (s->serial == SERIAL_CBOR || (s->op == OP_CREATE && !*ty)) && json_parse(&a, s->pc, &any, &j, &why) == RC_OK;
+	parsed = s->pc.n && (s->serial == SERIAL_CBOR || (s->op == OP_CREATE && !*ty)) && json_parse(&a, s->pc, &any, &j, &why) == RC_OK;
 	if (parsed && s->op == OP_CREATE && !*ty && json_kind(&j, 0) == J_OBJECT && j.n > 1)
 		m = model_by_root(json_inner(&j, 1));
 	if (m)

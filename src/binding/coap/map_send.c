@@ -95,25 +95,28 @@ static void path(struct writing *o, struct slice url_path, struct slice to)
 		coap_write_address(&o->w, OPT_URI_PATH, to);
 }
 
-/* One field of a query as it stands in a URL: escapes mean the same in Uri-Query only where a bare character would be read otherwise. */
+/* The byte that an escape at s[i] stands for, when it may stand for itself in Uri-Query: '+' and '%' would be read otherwise there, and
+ * control characters are refused. -1: it stays as it is. */
+static int unescaped(struct slice s, size_t i)
+{
+	const int hi = s.p[i] == '%' && i + 2 < s.n ? slice_hex(s.p[i + 1]) : -1, lo = hi >= 0 ? slice_hex(s.p[i + 2]) : -1;
+	const int c = lo >= 0 ? hi << 4 | lo : -1;
+
+	return c < 0x20 || c == 0x7f || c == '+' || c == '%' ? -1 : c;
+}
+
+/* One field of a query as it stands in a URL. */
 static void query_option(struct writing *o, struct slice field)
 {
 	struct buf b;
 
 	buf_init(&b, field.n);
 	for (size_t i = 0; i < field.n; i++) {
-		int hi = -1, lo = -1;
+		const int c = unescaped(field, i);
 
-		if (field.p[i] == '%' && i + 2 < field.n) {
-			hi = slice_hex(field.p[i + 1]);
-			lo = slice_hex(field.p[i + 2]);
-		}
-		if (hi < 0 || lo < 0 || (hi << 4 | lo) == '+' || (hi << 4 | lo) == '%') {
-			buf_char(&b, field.p[i]);
-		} else {
-			buf_char(&b, (char)(hi << 4 | lo));
+		buf_char(&b, c < 0 ? field.p[i] : (char)c);
+		if (c >= 0)
 			i += 2;
-		}
 	}
 	if (b.n && !b.failed)
 		coap_write_option(&o->w, OPT_URI_QUERY, buf_view(&b));
@@ -155,6 +158,7 @@ static void query(struct writing *o, const struct send *s, struct slice of_url)
 	buf_free(&b);
 }
 
+/* Values in one option. With '+' between them they are read as a list of a query is. */
 static void joined(struct writing *o, unsigned number, const struct slice *v, size_t n, char sign, size_t most)
 {
 	struct buf b;
@@ -163,7 +167,11 @@ static void joined(struct writing *o, unsigned number, const struct slice *v, si
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_char(&b, sign);
-		buf_slice(&b, v[i]);
+		for (size_t k = 0; k < v[i].n; k++)
+			if (number == OPT_GTM && (v[i].p[k] == '+' || v[i].p[k] == '%'))
+				buf_printf(&b, "%%%02X", (unsigned)(unsigned char)v[i].p[k]);
+			else
+				buf_char(&b, v[i].p[k]);
 	}
 	limited(o, number, b.n ? buf_view(&b) : S(""), most);
 	o->w.b->failed |= b.failed;
