@@ -77,6 +77,7 @@
 	X(coap_repeated, "CoAP messages that had arrived before")                             \
 	X(coap_retransmitted, "CoAP messages sent again")                                     \
 	X(coap_unacknowledged, "CoAP messages nobody acknowledged")                           \
+	X(limit_coap_sessions, "DTLS handshakes turned away: tls.sessions or handshakes")      \
 	X(coap_abandoned, "CoAP requests in blocks that did not go on: limits.body_time")     \
 	X(limit_coap_peers, "CoAP peers forgotten: limits.connections, tls.sessions or limits.unread") \
 	X(limit_coap_running, "CoAP requests refused: too many of one peer under way")        \

@@ -73,13 +73,14 @@ static void make_parents(const char *path)
 }
 
 /* SIGHUP: what is in files of its own is read again. */
-static void reload(struct core *core)
+static void reload(struct core *core, struct listeners *listeners)
 {
 	char why[ISSUERS_WHY_MAX] = "";
 	enum reeve_rc rc = trust_reload(core, why);
 
 	if (rc == RC_OK)
 		rc = associations_reload(core, why);
+	coap_server_renew(listeners->coaps);
 	if (rc == RC_OK)
 		log_info("main", "keys, certificates and issuers are read again");
 	else
@@ -135,7 +136,7 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	if (with_tour && listeners.http)
 		tour_print(&s->c, http_server_port(listeners.http));
 	while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
-		reload(core);
+		reload(core, &listeners);
 	log_info("main", "stopping");
 	registrar_leave(core);
 	mqtt_stop(mqtt);

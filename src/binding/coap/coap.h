@@ -13,6 +13,8 @@ struct coap_server;
 REEVE_MUST_CHECK enum reeve_rc coap_listen(struct core *c, const char *address, uint16_t port, bool secure, struct coap_server **out,
 					   char why[256]);
 uint16_t coap_server_port(const struct coap_server *s);
+/* Certificates and keys were read again: new sessions have them. NULL is legal. */
+void coap_server_renew(struct coap_server *s);
 /* No new requests. Call before core_stop. NULL is legal. */
 void coap_server_stop(struct coap_server *s);
 /* Call after core_stop: until then the core may still answer requests. NULL is legal. */

@@ -394,6 +394,14 @@ static void association_over(void *owner)
 		dtls_end(p->session);
 }
 
+static void count_turned_away(struct coap_endpoint *e)
+{
+	const uint64_t now = atomic_load_explicit(&dtls_counts(e->dtls)->full, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&e->core->metrics.limit_coap_sessions, now - e->turned_away, memory_order_relaxed);
+	e->turned_away = now;
+}
+
 static void session_open(void *ctx, struct dtls_session *s)
 {
 	struct coap_endpoint *e = ctx;
@@ -427,6 +435,7 @@ static void session_read(void *ctx, struct dtls_session *s, const char *bytes, s
 {
 	struct coap_peer *p = dtls_owner(s);
 
+	count_turned_away(ctx);
 	if (p && p->opened) {
 		touch(p);
 		arrived(p, slice_of(bytes, n));

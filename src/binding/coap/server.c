@@ -485,6 +485,25 @@ enum reeve_rc coap_listen(struct core *c, const char *address, uint16_t port, bo
 	return RC_OK;
 }
 
+static void renew_on_loop(struct loop *l, struct loop_msg *m)
+{
+	struct coap_server *s = (struct coap_server *)((char *)m - offsetof(struct coap_server, msg));
+	struct tls_setup *setup = association_setup(s->core, false, true);
+
+	if (setup) {
+		dtls_set_setup(s->endpoint.dtls, setup);
+		tls_setup_put(s->setup);
+		s->setup = setup;
+	}
+	report(s, 0);
+}
+
+void coap_server_renew(struct coap_server *s)
+{
+	if (s && s->secure)
+		on_loop(s, renew_on_loop);
+}
+
 uint16_t coap_server_port(const struct coap_server *s) { return s->endpoint.port; }
 
 void coap_server_stop(struct coap_server *s)
