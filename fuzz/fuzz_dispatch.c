@@ -95,6 +95,7 @@ static void one(struct exec *x, struct req *r, struct slice line, struct slice b
 	enum reeve_rc rc;
 
 	fill(r, line, body);
+	r->peer.open = true;
 	rc = check_originator(x, r);
 	if (rc == RC_OK)
 		rc = check_reception(core, r);
@@ -119,7 +120,6 @@ static void run(struct slice text, bool keep)
 
 	if (!made)
 		req_init(&r, &core->loops[0], cfg.limits.request_memory, cfg.limits.response);
-		r.peer.open = true;
 	made = true;
 	check(st_begin(core->store, &tx) == RC_OK && tree_seq_load(tx, &seq) == RC_OK, "a transaction");
 	struct exec x = { .core = core, .tx = tx, .policies = policies, .seq = &seq, .now = clock_wall(), .write = true };

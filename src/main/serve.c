@@ -91,7 +91,7 @@ static void reload(struct core *core, struct listeners *listeners)
 
 static int serve(struct settings *s, const char *command, bool with_tour)
 {
-	struct listeners listeners = { NULL };
+	struct listeners listeners = { .http = NULL };
 	struct core *core = NULL;
 	struct das_server *das = NULL;
 	struct ws *ws = NULL;

@@ -154,7 +154,7 @@ def test_default_file_says_what_holds(tmp_path):
 SAMPLES = {"cse.id": "/other", "cse.sp": "//sp.example", "cse.name": "base", "cse.type": "MN", "cse.poa": "http://a.example:1, http://b.example:2",
            "store.data": "/x y", "http.address": "::1", "http.open": "true", "access.admin": "Croot", "access.registree": "retrieve",
            "log.level": "debug", "log.format": "json", "http.port": "0", "audit.events": "policy, links", "registrar.name": "inbase",
-           "mqtt.qos": "0"}
+           "mqtt.qos": "0", "mqtt.broker": "mqtt://127.0.0.1:1883"}
 
 
 def test_flags_and_file_say_the_same(tmp_path):

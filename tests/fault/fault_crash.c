@@ -267,13 +267,14 @@ static void power_is_lost_at(const struct image base[FAILIO_FILES], const struct
 	unsigned share = shares[pick(5)];
 
 	for (int f = 0; f < FAILIO_FILES; f++) {
-		struct image m = { malloc(base[f].n + 1), base[f].n };
+		struct image m = { NULL, base[f].n };
 		size_t synced = 0;
 		char file[128];
 		int fd;
 
 		if (!base[f].n)
 			continue;
+		m.p = malloc(m.n);
 		memcpy(m.p, base[f].p, base[f].n);
 		for (size_t i = 0; i < moment; i++)
 			if (ops[i].sync && ops[i].file == f)

@@ -171,6 +171,7 @@ enum reeve_rc survey_type_permits(struct look *k, struct slice who, const struct
 	r->fr = as_sent(&k->core->home, who);
 	r->to = S("-");
 	r->rqi = S("survey");
+	r->peer.open = true; /* whether From is believed at all is not the question */
 	r->rvi = S("3");
 	r->received = k->x.now;
 	rc = check_originator(&k->x, r);

@@ -76,6 +76,7 @@ class Process:
 class Echo(Process):
     def __init__(self, *args, env=None, **kw):
         super().__init__(program(), *args, env=env)
+        self.first = None  # read to see whether it listens, and to be read again
         first = self.line()
         if first is None:
             raise AssertionError(self.process.stderr.read().decode())
@@ -83,12 +84,12 @@ class Echo(Process):
         if first["event"] == "listening":
             self.port = first["port"]
         else:
-            self.lines.put(json.dumps(first))
+            self.first = json.dumps(first)
 
     def wait(self, *events):
         """The next event that is one of these."""
         while True:
-            line = self.line()
+            line, self.first = self.first or self.line(), None
             assert line is not None, f"no {events}: {self.seen} {self.process.stderr.read().decode()}"
             said = json.loads(line)
             if said["event"] in events:
