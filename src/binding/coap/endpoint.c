@@ -3,6 +3,7 @@
 #include "binding/coap/endpoint_int.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -421,7 +422,9 @@ static void session_open(void *ctx, struct dtls_session *s)
 		dtls_set_owner(s, p);
 	}
 	p->association = association_new(e->core, tls_peer(dtls_tls(s)), e->loop, association_over, p, why);
-	if (!p->association) {
+	if (p->association && p->entity.n && !association_with(p->association, buf_view(&p->entity)))
+		snprintf(why, sizeof(why), "the credential is somebody else's");
+	if (why[0]) {
 		log_info("coap", "a DTLS session ends: %s", why);
 		dtls_end(s);
 		return;
@@ -450,6 +453,8 @@ static void session_closed(void *ctx, struct dtls_session *s)
 	if (!p)
 		return;
 	dtls_set_owner(s, NULL);
+	if (!p->opened && p->entity.n)
+		log_info("coap", "no security association with %.*s: %s", SF(buf_view(&p->entity)), tls_why(dtls_tls(s)));
 	p->session = NULL;
 	p->opened = false;
 	p->gone = true;

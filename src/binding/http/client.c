@@ -10,6 +10,7 @@
 #include "binding/http/http.h"
 
 #include <http_parser.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -452,24 +453,14 @@ static void association_ended(void *owner) { link_failed(owner); }
 static bool associate(struct link *k)
 {
 	const struct target *to = k->to;
-	const struct slice whom = slice_str(to->whom);
-	struct peer peer = { .association = false };
-	char why[TLS_WHY_MAX] = "out of memory";
-	bool is;
+	char why[TLS_WHY_MAX] = "";
 
 	k->association = association_new(to->client->core, tls_peer(k->stream.tls), to->client->loop, association_ended, k, why);
-	if (!k->association) {
+	if (k->association && !association_with(k->association, slice_str(to->whom)))
+		snprintf(why, sizeof(why), "the credential is somebody else's");
+	if (why[0])
 		log_warn("http", "no security association with %s at %s: %s", to->whom, to->name, why);
-		return false;
-	}
-	association_peer(k->association, &peer);
-	is = !peer.cse_id.n && !peer.n_ae_ids; /* the credential alone is known */
-	is = is || slice_eq(peer.cse_id, whom);
-	for (size_t i = 0; i < peer.n_ae_ids && !is; i++)
-		is = slice_eq(peer.ae_ids[i], whom);
-	if (!is)
-		log_warn("http", "no security association with %s at %s: the credential is somebody else's", to->whom, to->name);
-	return is;
+	return !why[0];
 }
 
 static void connected(struct stream *s)

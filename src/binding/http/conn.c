@@ -602,7 +602,6 @@ static void association_ended(void *owner)
 {
 	struct conn *c = owner;
 
-	metrics_inc(&core_of(c->lane)->metrics, associations_ended);
 	conn_stop(c, true);
 }
 

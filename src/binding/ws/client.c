@@ -7,6 +7,7 @@
  *
  * Requests are taken over a connection only where we know who is at the other end: by an association, or because the address is the one
  * that is configured for the registrar. Anybody can have us connect to him by naming a URL in a subscription. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -152,9 +153,11 @@ static bool know_peer(struct ws_target *t)
 	if (!t->tls)
 		return true;
 	t->association = association_new(t->ws->core, tls_peer(t->stream.tls), t->stream.loop, association_ended, t, why);
-	if (!t->association)
+	if (t->association && !association_with(t->association, slice_str(t->entity)))
+		snprintf(why, sizeof(why), "the credential is somebody else's");
+	if (why[0])
 		failed(t, why, true);
-	return t->association != NULL;
+	return !why[0];
 }
 
 static void say_hello(struct stream *s)

@@ -24,6 +24,7 @@ struct association {
 	void *owner;
 	bool ending;               /* under the list's lock: the message is on its way */
 	bool left;                 /* on the loop */
+	struct core *core;
 	enum credential_type type;
 	struct identity who;
 	struct slice app_id;
@@ -76,6 +77,16 @@ void association_peer(const struct association *a, struct peer *peer)
 		peer->open = false; /* what was proven counts */
 }
 
+bool association_with(const struct association *a, struct slice entity)
+{
+	const struct identity *who = &a->who;
+
+	for (size_t i = 0; i < who->n_ae_ids; i++)
+		if (slice_eq(who->ae_ids[i], entity))
+			return true;
+	return who->cse_id.n ? slice_eq(who->cse_id, entity) : !who->n_ae_ids;
+}
+
 /* --- the list --- */
 
 static void enter(struct associations *as, struct association *a)
@@ -105,8 +116,10 @@ static void ended(struct loop *l, struct loop_msg *m)
 	struct association *a = (struct association *)m;
 
 	(void)l;
-	if (!a->left)
+	if (!a->left) {
+		metrics_inc(&a->core->metrics, associations_ended);
 		a->end(a->owner);
+	}
 	association_put(a);
 }
 
@@ -208,6 +221,7 @@ struct association *association_new(struct core *c, const struct tls_peer *p, st
 	atomic_init(&a->refs, 1);
 	a->msg.fn = ended;
 	a->of = as;
+	a->core = c;
 	a->loop = loop;
 	a->end = end;
 	a->owner = owner;

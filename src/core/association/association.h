@@ -25,6 +25,9 @@ struct association *association_get(struct association *a); /* any thread */
 void association_put(struct association *a);                /* any thread; NULL is legal */
 /* Fill in the part of peer that it says; valid while a reference is held. a == NULL: nothing is proven. */
 void association_peer(const struct association *a, struct peer *peer);
+/* Of a client that connected to `entity` (canonical id): it is whoever holds the credential that was wanted, unless that is known as
+ * somebody else's (SEC-037). False: say nothing to it. */
+bool association_with(const struct association *a, struct slice entity);
 
 /* Whom and as whom to connect to `entity` (canonical id of a CSE or AE: "//sp/cse", "//sp/cse/Cae"), which is the registrar, or is
  * registered here:
