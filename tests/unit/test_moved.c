@@ -15,27 +15,35 @@ static const struct peer of_in = PEER("/in"), of_up = PEER("/up"), of_mn2 = PEER
 #define CSR(rn) "{\"m2m:csr\":{\"rn\":\"" rn "\",\"cb\":\"/" rn "/base\",\"rr\":true,\"srv\":[\"3\"],\"poa\":[\"test://" rn "\"]}}"
 #define ALL "{\"acor\":[\"all\"],\"acop\":63}"
 
-static void restart(struct cse *t, enum cse_type type)
+/* granted: what registered CSEs may do on <CSEBase>, besides */
+static void restart_with(struct cse *t, enum cse_type type, unsigned granted)
 {
 	core_stop(t->core);
 	t->cfg.type = type;
-	t->cfg.base.registree |= 16; /* Notify */
+	t->cfg.base.registree |= granted;
 	t->cfg.registrar.cse_id = type == CSE_IN ? S("") : S("/up");
 	t->cfg.profile.at = type == CSE_IN ? S("") : S("/in");
 	t->cfg.profile.open = true;
 	cse_start(t);
 }
 
+static void restart(struct cse *t, enum cse_type type) { restart_with(t, type, 0); }
+
+static struct call *notify(struct cse *t, const struct peer *p, const char *fr, const char *pc)
+{
+	struct call *k = call_new(t, OP_NOTIFY, fr, "cse", 0, pc);
+
+	k->r.peer = *p;
+	k->r.peer.open = true;
+	return k;
+}
+
 static int tell(struct cse *t, const struct peer *p, const char *fr, const char *from, const char *to)
 {
 	char pc[256];
-	struct call *k;
 
 	snprintf(pc, sizeof(pc), "{\"m2m:sgn\":{\"aerp\":true,\"tid1\":\"%s\",\"tid2\":\"%s\",\"sur\":\"/in/x\"}}", from, to);
-	k = call_new(t, OP_NOTIFY, fr, "cse", 0, pc);
-	k->r.peer = *p;
-	k->r.peer.open = true;
-	return call_end(call_go(k), NULL);
+	return call_end(call_go(notify(t, p, fr, pc)), NULL);
 }
 
 /* AUTHZ-239: the IN-CSE, inside an association of its own or of the registrar. */
@@ -49,7 +57,7 @@ static void who_is_believed(void **state)
 	must(call(t, OP_CREATE, "/mn2", "cse", 16, CSR("mn2")), 2001);
 	must(call(t, OP_CREATE, ME, "cse", 1, "{\"m2m:acp\":{\"rn\":\"p\",\"pv\":{\"acr\":[{\"acor\":[\"/mn1/C1\"],\"acop\":63}]},\"pvs\":{\"acr\":[" ALL
 		  "]}}}"), 2001);
-	must(tell(t, &of_none, "/in", "/mn1/C1", "/mn2/C1"), 4107);
+	must(tell(t, &of_none, "/in", "/mn1/C1", "/mn2/C1"), 4103);
 	must(tell(t, &of_mn2, "/mn2", "/mn1/C1", "/mn2/C1"), 4103);
 	must(tell(t, &of_up, "/up", "/mn1/C1", "/mn2/C1"), 4103); /* the registrar, but not the IN-CSE */
 	must(tell(t, &of_mn2, "/in", "/mn1/C1", "/mn2/C1"), 4106);
@@ -60,6 +68,11 @@ static void who_is_believed(void **state)
 	must(tell(t, &of_in, "/in", "/mn1/C1", "/mn2/C1"), 2000);
 	expect_at(t, ME, "cse/p", "\"acor\":[\"/mn2/C1\"]");
 	must(tell(t, &of_in, "/in", "/mn2/C1", "/mn3/C1"), 2000);
+	/* this needs no privilege; anything else that the IN-CSE would notify does */
+	must(call_end(call_go(notify(t, &of_in, "/in", "{\"m2m:sgn\":{\"aerp\":false,\"sur\":\"/in/x\"}}")), NULL), 4103);
+	restart_with(t, CSE_MN, 16);
+	must(tell(t, &of_none, "/in", "/mn1/C1", "/mn2/C1"), 4107); /* nor does a privilege make anybody the IN-CSE */
+	must(tell(t, &of_mn2, "/mn2", "/mn1/C1", "/mn2/C1"), 4103);
 	expect_at(t, ME, "cse/p", "\"acor\":[\"/mn3/C1\"]");
 }
 
@@ -86,6 +99,12 @@ static void what_is_rewritten(void **state)
 	expect_at(t, ME, "cse/g", "\"mid\":[\"/mn1/C1\",\"/mn2/C1\",\"cse/a\"]");
 	expect_at(t, ME, "cse/a/s", "\"nu\":[\"/mn2/C1?ct=cbor\",\"test://reeve/C1\"]");
 	expect_at(t, "C1", "cse/ae", "\"regs\":2"); /* CORE-125: the old registration */
+	/* an S-type AE-ID does not change with the registrar; the address does */
+	must(call(t, OP_CREATE, ME, "cse", 1,
+		  "{\"m2m:acp\":{\"rn\":\"q\",\"pv\":{\"acr\":[{\"acor\":[\"S1\",\"/S1\",\"/reeve/S1\",\"" HOME "/reeve/S1\"],\"acop\":63}]},"
+		  "\"pvs\":{\"acr\":[" ALL "]}}}"), 2001);
+	must(tell(t, &of_in, "/in", "/reeve/S1", "/mn2/S1"), 2000);
+	expect_at(t, ME, "cse/q", "\"acor\":[\"S1\",\"/S1\",\"/mn2/S1\",\"/mn2/S1\"]");
 }
 
 /* More than one portion, and each is changed. */
@@ -151,7 +170,7 @@ static void told_to_the_in_cse(void **state)
 {
 	struct cse *t = *state;
 
-	restart(t, CSE_IN);
+	restart_with(t, CSE_IN, 16);
 	must(call(t, OP_CREATE, "/mn2", "cse", 16, CSR("mn2")), 2001);
 	must(tell(t, &of_mn2, "/mn2", "/mn1/C1", "/mn2/C1"), 5001);
 }

@@ -94,7 +94,12 @@ static bool refers(const struct mover *m, struct arena *a, const struct place *p
 
 	if (!p->identities)
 		return slice_eq(absolute(a, home, s), m->old);
-	return ident_parse(a, home, s, &kind, &form, &canon) == RC_OK && kind == ID_AE_C && slice_eq(canon, m->old);
+	if (ident_parse(a, home, s, &kind, &form, &canon) != RC_OK)
+		return false;
+	/* an AE-ID of S-type names the same AE wherever it is registered; the address of its <AE> is no AE-ID, but may stand there */
+	if (kind == ID_NONE)
+		return s.n && s.p[0] == '/' && slice_eq(absolute(a, home, s), m->old);
+	return kind == ID_AE_C && slice_eq(canon, m->old);
 }
 
 /* `raw` with the new address in place of the old. False: the old one is not in it. */
@@ -232,23 +237,44 @@ static void portion_done(struct write_job *j, enum reeve_rc rc)
 	core_resume(m->core, r);
 }
 
-/* Only the IN-CSE's word counts, and only where an association proves whose it is: its own, or that of the registrar, which passes it on
- * (AUTHZ-239). */
-static enum reeve_rc check_sender(struct core *c, struct req *r)
+/* Is it the IN-CSE, inside its own association, or that of the registrar, which passes its word on? */
+static bool from_in_cse(struct core *c, const struct req *r, struct arena *a)
 {
 	const struct config *cfg = c->cfg;
-	struct slice in = cfg->profile.at.n ? cfg->profile.at : cfg->registrar.cse_id, local, cse;
+	const struct slice in = cfg->profile.at.n ? cfg->profile.at : cfg->registrar.cse_id;
+	struct slice local, cse;
 
-	if (r->work->internal)
+	return cfg->type != CSE_IN && r->peer.association && ident_route(a, &c->home, in, &local, &cse) == WHERE_TRANSIT &&
+	       slice_eq(cse, r->work->who) && (slice_eq(r->peer.cse_id, cse) || way_is_registrar(c, r->peer.cse_id));
+}
+
+bool moved_believed(struct core *c, const struct req *r)
+{
+	struct slice why;
+	bool moved = false;
+	struct arena a;
+	struct json j;
+
+	arena_init(&a, NULL, 0, CONTENT_MOST);
+	if (r->pc.n && from_in_cse(c, r, &a) && json_parse(&a, r->pc, &c->cfg->limits.json, &j, &why) == RC_OK) {
+		const uint32_t sgn = json_member(&j, 0, S("m2m:sgn"));
+
+		moved = sgn && json_bool(&j, json_member(&j, sgn, S("aerp")), &moved) && moved;
+	}
+	arena_reset(&a);
+	return moved;
+}
+
+/* Only the IN-CSE's word counts, and only where an association proves whose it is (AUTHZ-239). */
+static enum reeve_rc check_sender(struct core *c, struct req *r)
+{
+	if (r->work->internal || from_in_cse(c, r, &r->arena))
 		return RC_OK;
-	if (cfg->type == CSE_IN)
+	if (c->cfg->type == CSE_IN)
 		return req_refuse(r, 5001, "the IN-CSE learns that an AE has moved from its <AEAnnc>, which is of S-type AE-IDs only");
 	if (!r->peer.association)
 		return req_refuse(r, 4107, "that an AE has moved is believed inside a security association only");
-	if (ident_route(&r->arena, &c->home, in, &local, &cse) != WHERE_TRANSIT || !slice_eq(cse, r->work->who) ||
-	    !(slice_eq(r->peer.cse_id, cse) || way_is_registrar(c, r->peer.cse_id)))
-		return req_refuse(r, 4103, "that an AE has moved is believed of the IN-CSE only");
-	return RC_OK;
+	return req_refuse(r, 4103, "that an AE has moved is believed of the IN-CSE only");
 }
 
 /* Two addresses of an <AE> by the same AE-ID-Stem. */

@@ -12,6 +12,9 @@
 
 /* In the writer, at the IN-CSE: the AE at the address `from` ("/mn1/S1") is now at `to`; annc is its <AEAnnc>. */
 REEVE_MUST_CHECK enum reeve_rc moved_tell(struct exec *x, const struct res *annc, struct slice from, struct slice to);
+/* When access to <CSEBase> is decided: a Notify with such news, by one whose word counts. It needs no privilege: to update the
+ * references is what the standard demands of its receiver, not what a policy allows (TS-0001 10.2.16.2). Any thread. */
+bool moved_believed(struct core *c, const struct req *r);
 /* A Notify to <CSEBase> with m2m:sgn (at sgn in j) says so. False: it says something else. On the hub; ends with core_resume. */
 bool moved_notified(struct core *c, struct req *r, const struct json *j, uint32_t sgn);
 
