@@ -34,6 +34,7 @@ struct registrar {
 	char here[512];              /* address of its <remoteCSE> here */
 	char *told;                  /* descendantCSEs as the registrar has them */
 	unsigned failures;
+	int refusal;                 /* what the last of them was */
 	bool busy;                   /* a request is under way */
 	bool created;                /* the registration is new: Create was refused with 4117 once already */
 	atomic_bool changed;         /* descendants */
@@ -158,13 +159,14 @@ static void failed(struct registrar *g, const char *what, int rsc)
 		gone(g);
 		return;
 	}
-	if (!g->failures || atomic_load(&g->registered))
+	if (!g->failures || g->refusal != rsc) /* each reason once */
 		log_warn("registrar", "%s at %.*s failed (%d); it is tried again", what, SF(cfg->registrar.cse_id), rsc);
 	for (unsigned i = 0; i < g->failures && pause < cfg->registrar.retry_most; i++)
 		pause *= 2;
 	if (pause > cfg->registrar.retry_most && cfg->registrar.retry_most > 0)
 		pause = cfg->registrar.retry_most;
 	g->failures++;
+	g->refusal = rsc;
 	atomic_store(&g->registered, false);
 	wait_for(g, pause - pause / 8 + (usec)(rand_u64() % ((uint64_t)pause / 4 + 1)));
 }
