@@ -196,6 +196,7 @@ static bool psk_peer(struct tls *t)
 	t->peer.credential = arena_printf(&t->memory, "12-%.*s", SF(identity));
 	t->peer.name = slice_skip(t->peer.credential, 3);
 	t->peer.expires = t->psk_expires;
+	t->peer.key = t->psk;
 	return !t->memory.failed;
 }
 
@@ -205,6 +206,7 @@ bool prove_whole(struct tls *t)
 
 	if (by == GNUTLS_CRD_PSK && !t->proven)
 		t->proven = psk_peer(t);
+	t->peer.setup = t->setup;
 	if (!t->proven)
 		tls_because(t, "the peer has proven nothing");
 	return t->proven;

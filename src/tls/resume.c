@@ -22,7 +22,7 @@ struct entry {
 
 struct resumable {
 	pthread_mutex_t lock;
-	unsigned n, max;
+	unsigned n, max, era;
 	struct entry *newest, *oldest;
 	struct entry *bucket[1024];
 };
@@ -75,7 +75,16 @@ void resumable_clear(struct resumable *r)
 	pthread_mutex_lock(&r->lock);
 	while (r->oldest)
 		drop(r, find(r, slice_of((const char *)r->oldest->id, r->oldest->n_id)));
+	r->era++;
 	pthread_mutex_unlock(&r->lock);
+}
+
+unsigned resumable_era(struct resumable *r)
+{
+	pthread_mutex_lock(&r->lock);
+	const unsigned era = r->era;
+	pthread_mutex_unlock(&r->lock);
+	return era;
 }
 
 static struct slice copy(char **room, struct slice s)
@@ -97,6 +106,7 @@ static struct entry *entry_new(struct slice id, struct slice data, const struct 
 	if (!e)
 		return NULL;
 	*e = (struct entry){ .expires = expires, .peer = *peer, .n_id = id.n, .n = data.n, .n_all = n };
+	e->peer.key = NULL; /* lives no longer than its session */
 	memcpy(e->id, id.p, id.n);
 	room = e->data;
 	(void)copy(&room, data);
@@ -107,7 +117,8 @@ static struct entry *entry_new(struct slice id, struct slice data, const struct 
 	return e;
 }
 
-void resumable_put(struct resumable *r, struct slice id, struct slice data, const struct tls_peer *peer, usec until, usec now)
+void resumable_put(struct resumable *r, unsigned era, struct slice id, struct slice data, const struct tls_peer *peer, usec until,
+		   usec now)
 {
 	const usec expires = peer->expires && peer->expires < until ? peer->expires : until;
 	struct entry *e, **at;
@@ -118,6 +129,12 @@ void resumable_put(struct resumable *r, struct slice id, struct slice data, cons
 	if (!e)
 		return; /* then it is not resumed */
 	pthread_mutex_lock(&r->lock);
+	if (era != r->era) { /* what it was proven by may be revoked, or another key by now */
+		pthread_mutex_unlock(&r->lock);
+		secret_wipe(e->data, e->n_all);
+		free(e);
+		return;
+	}
 	at = find(r, id);
 	if (*at)
 		drop(r, at);
@@ -182,7 +199,8 @@ static int store(void *ptr, gnutls_datum_t id, gnutls_datum_t data)
 	const struct tls *t = ptr;
 	const usec now = clock_wall(), span = t->setup->o.resumption;
 
-	resumable_put(t->setup->resumable, datum(id), datum(data), &t->peer, now < USEC_NEVER - span ? now + span : USEC_NEVER, now);
+	resumable_put(t->setup->resumable, t->era, datum(id), datum(data), &t->peer, now < USEC_NEVER - span ? now + span : USEC_NEVER,
+		      now);
 	return 0;
 }
 
@@ -203,6 +221,7 @@ void resumable_attach(struct tls *t)
 {
 	const usec seconds = t->setup->o.resumption / USEC_S + 1;
 
+	t->era = resumable_era(t->setup->resumable);
 	gnutls_db_set_ptr(t->session, t);
 	gnutls_db_set_store_function(t->session, store);
 	gnutls_db_set_retrieve_function(t->session, retrieve);

@@ -241,8 +241,6 @@ static void handshake_done(struct tls *t)
 	watch_end(t);
 	free(t->look);
 	t->look = NULL;
-	key_put(t->psk);
-	t->psk = NULL;
 }
 
 void tls_free(struct tls *t)
@@ -250,6 +248,7 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	handshake_done(t);
+	key_put(t->psk);
 	if (t->session)
 		gnutls_deinit(t->session);
 	buf_free(&t->in);

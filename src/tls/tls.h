@@ -31,6 +31,9 @@ struct tls_peer {
 	struct slice app_id;        /* App-ID in an AE-ID certificate, or empty */
 	struct slice spki;          /* DER SubjectPublicKeyInfo; empty with a PSK */
 	usec expires;               /* of the credential: the earliest end in the chain; 0: not known */
+	/* What it was judged by, to see whether that still holds: the setup, and the key of a PSK (NULL when a session was resumed) */
+	const struct tls_setup *setup;
+	struct key_ref *key;
 };
 
 /* --- what one end shows and trusts: made once, then immutable and counted; any thread --- */
@@ -84,7 +87,7 @@ REEVE_MUST_CHECK enum reeve_rc tls_setup_new(const struct tls_options *o, struct
 struct tls_setup *tls_setup_get(struct tls_setup *s);
 void tls_setup_put(struct tls_setup *s); /* NULL is legal */
 
-/* No session made so far is resumed: a credential was revoked or has another key. Any thread. */
+/* No session made so far, nor of a handshake that has begun, is resumed: a credential was revoked or has another key. Any thread. */
 void tls_setup_forget(struct tls_setup *s);
 
 struct tls_counts { _Atomic uint64_t begun, done, resumed, failed, refused, held, hold_timeout, hold_limit; _Atomic unsigned holding; };

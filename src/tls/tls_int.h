@@ -72,8 +72,11 @@ enum { RESUMABLE_MAX = 4096, RESUMABLE_ID = 32, RESUMABLE_BYTES = 16384 };
 struct resumable *resumable_new(unsigned max);
 void resumable_free(struct resumable *r); /* NULL is legal */
 void resumable_clear(struct resumable *r);
-/* Good until `until`, and never longer than the credential. */
-void resumable_put(struct resumable *r, struct slice id, struct slice data, const struct tls_peer *peer, usec until, usec now);
+/* How often it was cleared. */
+unsigned resumable_era(struct resumable *r);
+/* Good until `until`, and never longer than the credential. Nothing happens when `era`, that of the beginning of the handshake, is over. */
+void resumable_put(struct resumable *r, unsigned era, struct slice id, struct slice data, const struct tls_peer *peer, usec until,
+		   usec now);
 /* A copy by gnutls_malloc, and who had proven himself (in a); data == NULL: none. */
 gnutls_datum_t resumable_get(struct resumable *r, struct slice id, usec now, struct arena *a, struct tls_peer *peer);
 void resumable_remove(struct resumable *r, struct slice id);
@@ -101,6 +104,7 @@ struct tls {
 	struct watch *watch;       /* until the handshake ends */
 	struct arena memory;       /* texts of the peer */
 	struct tls_peer peer, before; /* before: of the session that the client wants to resume */
+	unsigned era;              /* of the table of sessions, when it began */
 	bool proven, judged, late, said_bye;
 	bool starved;              /* GnuTLS asked for more than `in` has */
 	/* the PSK of this handshake: named by the client, or of a client's own */

@@ -440,6 +440,32 @@ def test_trusted_credential(new_server):
                 assert n.ask(op=2, to="cse", fr=got["pc"]["m2m:ae"]["aei"])["rsc"] == 4106
 
 
+def test_trusted_certificate(new_server):
+    """SEC-045, SEC-046, SEC-102: who has the certificate of an AE or CSE, the broker says, registers that one and nobody else; and nobody,
+    when it is revoked."""
+    s = new_server({"mqtt.trusted": True}, mqtt=True)
+    ae = {"m2m:ae": {"api": "Ntest", "rr": False, "srv": ["3"]}}
+    csr = {"m2m:csr": {"rn": "mn1", "cb": "/mn1/base", "csi": "/mn1", "rr": False, "srv": ["3"], "cst": 2}}
+
+    def register(at, fr, ty=2, pc=ae):
+        with Node(s.broker.port, at, kind="reg_req") as n:
+            return n.ask(op=1, to="cse", ty=ty, fr=fr, pc=pc)["rsc"]
+
+    own = "33-::reeve.local:reeve:Cown"
+    assert register(own, "Cother") == 4106
+    assert register("33-::other.example:Sown", "Sown") == 4106
+    assert register("33-nonsense", "Cown") == 4107
+    assert register(own, "Cown") == 2001
+    assert register("32-mn1.reeve.local", "Cx") == 4106
+    assert register("32-mn1.reeve.local", "/mn2", 16, {"m2m:csr": {**csr["m2m:csr"], "rn": "mn2", "csi": "/mn2"}}) == 4106
+    assert register("32-mn1.example.org", "/mn1", 16, csr) == 4107
+    assert register("32-mn1.reeve.local", "/mn1", 16, csr) == 2001
+    for change in ("add", "revoke"):
+        subprocess.run([binary(), "credential", change, "33-//reeve.local/reeve/Clost", "--config", str(s.folder / "reeve.conf")], check=True,
+                       capture_output=True, timeout=60)
+    assert register("33-::reeve.local:reeve:Clost", "Clost") == 4107
+
+
 # --- TLS
 
 def tls_keys(folder, *more):

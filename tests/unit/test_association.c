@@ -123,6 +123,32 @@ static void expect_nobody(struct cse *t, struct tls_peer p, const char *tells)
 		fail_msg("%.*s: \"%s\"", SF(p.credential), why);
 }
 
+static void again(struct cse *t)
+{
+	core_stop(t->core);
+	cse_start(t);
+}
+
+static void make_keys(struct cse *t)
+{
+	struct secenv *se;
+	char text[KEY_WHY_MAX];
+
+	assert_int_equal(keys_open(&t->cfg, true, &se, text), RC_OK);
+	secenv_close(se);
+}
+
+static void import(struct cse *t, const char *kid, struct slice hex)
+{
+	const struct key_spec spec = { .kid = slice_str(kid), .alg = ALG_TLS_PSK };
+	char text[KEY_WHY_MAX];
+
+	assert_int_equal(secenv_import(trust_keys(t->core), KEY_HEX, hex, &spec, NULL, text), RC_OK);
+}
+
+static void key(struct cse *t, const char *kid) { import(t, kid, S("000102030405060708090a0b0c0d0e0f")); }
+static void other_key(struct cse *t, const char *kid) { import(t, kid, S("000102030405060708090a0b0c0d0e10")); }
+
 /* --- tests --- */
 
 static void cses(void **state)
@@ -275,6 +301,54 @@ static void bad_rows(void **state)
 	expect_nobody(t, peer_of(CREDENTIAL_CSE, "mn.reeve.local"), "revoked");
 }
 
+/* The handshake had begun before its credential was deleted, or had another key. */
+static void overtaken(void **state)
+{
+	struct cse *t = *state;
+	struct tls_peer p = peer_of(CREDENTIAL_PSK, "a@b.c");
+	struct association *a;
+	char text[KEY_WHY_MAX];
+
+	make_keys(t);
+	again(t);
+	expect_nobody(t, p, "no longer");
+	row(t, "{\"id\":\"12-a@b.c\"}");
+	key(t, "12-a@b.c");
+	assert_non_null(p.key = secenv_find(trust_keys(t->core), S("12-a@b.c")));
+	a = meet(t, p);
+	assert_non_null(a);
+	part(a);
+	assert_int_equal(secenv_delete(trust_keys(t->core), S("12-a@b.c"), text), RC_OK);
+	expect_nobody(t, p, "replaced during the handshake");
+	other_key(t, "12-a@b.c");
+	expect_nobody(t, p, "replaced during the handshake");
+	key_put(p.key);
+	assert_non_null(p.key = secenv_find(trust_keys(t->core), S("12-a@b.c")));
+	a = meet(t, p);
+	assert_non_null(a);
+	part(a);
+	key_put(p.key);
+}
+
+/* The handshake was judged by anchors and revocation lists that were read again meanwhile. */
+static void overtaken_by_lists(void **state)
+{
+	struct cse *t = *state;
+	struct tls_peer p = peer_of(CREDENTIAL_CSE, "mn-cse7.reeve.local");
+	struct tls_setup *old;
+
+	t->cfg.https.address = "127.0.0.1"; /* there are setups, then */
+	assert_int_equal(associations_reload(t->core, why), RC_OK);
+	p.setup = old = association_setup(t->core, false, false);
+	expect_cse(t, p, "//reeve.local/mn-cse7");
+	assert_int_equal(associations_reload(t->core, why), RC_OK);
+	expect_nobody(t, p, "replaced during the handshake");
+	tls_setup_put(old);
+	p.setup = old = association_setup(t->core, false, true); /* as good */
+	expect_cse(t, p, "//reeve.local/mn-cse7");
+	tls_setup_put(old);
+}
+
 static void wait_over(void)
 {
 	struct timespec until;
@@ -320,32 +394,15 @@ static void ends(void **state)
 
 /* --- whom to go to --- */
 
-static void key(struct cse *t, const char *kid)
-{
-	const struct key_spec spec = { .kid = slice_str(kid), .alg = ALG_TLS_PSK };
-	char text[KEY_WHY_MAX];
-
-	assert_int_equal(secenv_import(trust_keys(t->core), KEY_HEX, S("000102030405060708090a0b0c0d0e0f"), &spec, NULL, text), RC_OK);
-}
-
-static void again(struct cse *t)
-{
-	core_stop(t->core);
-	cse_start(t);
-}
-
 static void wants(void **state)
 {
 	struct cse *t = *state;
-	struct secenv *se;
 	struct tls_want w;
 	struct association *a;
 	struct arena m;
-	char text[KEY_WHY_MAX];
 
 	arena_init(&m, NULL, 0, 1 << 20);
-	assert_int_equal(keys_open(&t->cfg, true, &se, text), RC_OK);
-	secenv_close(se);
+	make_keys(t);
 	t->cfg.registrar.cse_id = S("/in");
 	t->cfg.registrar.credential = S("12-up@b.c");
 	t->cfg.type = CSE_MN;
@@ -430,7 +487,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cse_test(cses), cse_test(cse_is_no_ae), cse_test(ae_by_certificate), cse_test(ae_by_key), cse_test(ae_by_row), cse_test(unknown),
-		cse_test(bad_rows), cse_test(ends), cse_test(wants), cse_test(sources), cmocka_unit_test(suites),
+		cse_test(bad_rows), cse_test(overtaken), cse_test(overtaken_by_lists),
+		cse_test(ends), cse_test(wants), cse_test(sources), cmocka_unit_test(suites),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,9 @@ static void test_ids(void **state)
 	assert_true(slice_eq(mqtt_id_read(&arena, S("cse:C1")), S("/cse/C1")));
 	assert_true(slice_eq(mqtt_id_read(&arena, S(":sp.example:cse")), S("//sp.example/cse")));
 	assert_true(slice_eq(mqtt_credential_read(&arena, S("30-ni::::sha-256;x")), S("30-ni:///sha-256;x")));
+	assert_true(slice_eq(mqtt_credential_read(&arena, S("33-::sp.example:cse:C1")), S("33-//sp.example/cse/C1")));
 	assert_true(slice_eq(mqtt_credential_read(&arena, S("12-a:b")), S("12-a:b")));
+	assert_true(slice_eq(mqtt_credential_read(&arena, S("34-urn:a::b")), S("34-urn:a::b")));
 	buf_free(&b);
 }
 

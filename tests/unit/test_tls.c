@@ -437,23 +437,23 @@ static void resumable_table(void **state)
 	struct resumable *r = resumable_new(3);
 	struct tls_peer peer = { .type = CREDENTIAL_PSK, .credential = S("12-a@b.example") };
 
-	resumable_put(r, S("one"), S("data"), &peer, 100, 10);
+	resumable_put(r, 0, S("one"), S("data"), &peer, 100, 10);
 	assert_true(kept(r, S("one"), 99));
 	assert_false(kept(r, S("two"), 99));
 	assert_false(kept(r, S("one"), 100));
 	assert_false(kept(r, S("one"), 99)); /* it was forgotten */
 	peer.expires = 50;
-	resumable_put(r, S("one"), S("data"), &peer, 100, 10);
+	resumable_put(r, 0, S("one"), S("data"), &peer, 100, 10);
 	assert_true(kept(r, S("one"), 49));
 	assert_false(kept(r, S("one"), 50));
-	resumable_put(r, S("one"), S("data"), &peer, 100, 50); /* no longer good: not kept at all */
+	resumable_put(r, 0, S("one"), S("data"), &peer, 100, 50); /* no longer good: not kept at all */
 	assert_false(kept(r, S("one"), 0));
 	peer.expires = 0;
 	for (const char *id = "abcd"; *id; id++)
-		resumable_put(r, slice_of(id, 1), S("data"), &peer, 100, 10);
+		resumable_put(r, 0, slice_of(id, 1), S("data"), &peer, 100, 10);
 	assert_false(kept(r, S("a"), 20)); /* the oldest */
 	assert_true(kept(r, S("b"), 20) && kept(r, S("c"), 20) && kept(r, S("d"), 20));
-	resumable_put(r, S("b"), S("other"), &peer, 100, 10);
+	resumable_put(r, 0, S("b"), S("other"), &peer, 100, 10);
 	gnutls_datum_t got = look_up(r, S("b"), 20);
 	assert_int_equal(got.size, 5);
 	gnutls_free(got.data);
@@ -461,6 +461,10 @@ static void resumable_table(void **state)
 	assert_false(kept(r, S("c"), 20));
 	resumable_clear(r);
 	assert_false(kept(r, S("b"), 20) || kept(r, S("d"), 20));
+	resumable_put(r, 0, S("late"), S("data"), &peer, 100, 10); /* of a handshake that began before */
+	assert_false(kept(r, S("late"), 20));
+	resumable_put(r, resumable_era(r), S("new"), S("data"), &peer, 100, 10);
+	assert_true(kept(r, S("new"), 20));
 	resumable_free(r);
 }
 

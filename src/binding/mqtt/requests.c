@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "binding/mqtt/mqtt_int.h"
-#include "core/association/credential.h"
+#include "core/association/association.h"
 
 struct exchange {
 	struct req req;            /* first: done finds us */
@@ -143,22 +143,15 @@ static bool believe_registration(struct exchange *ex)
 	struct core *c = ex->mqtt->core;
 	struct st_tx *reader = c->per_loop[0].reader;
 	struct req *r = &ex->req;
-	struct credential row = { 0 };
+	char why[TLS_WHY_MAX] = "the store cannot be read";
+	bool known = false;
 
-	r->peer.credential = mqtt_credential_read(&r->arena, ex->topic.originator);
-	r->peer.association = true;
-	if (credential_type_of(r->peer.credential) == CREDENTIAL_NONE || st_renew(reader) != RC_OK) {
-		req_refuse(r, 4107, "the originator of a registration topic is a Credential-ID: TYPE-VALUE");
-		return false;
+	if (st_renew(reader) == RC_OK) {
+		known = association_claimed(c, reader, &r->arena, mqtt_credential_read(&r->arena, ex->topic.originator), &r->peer, why);
+		st_release(reader);
 	}
-	if (credential_get(reader, &r->arena, r->peer.credential, &row) == RC_OK) {
-		r->peer.cse_id = row.cse_id;
-		r->peer.ae_ids = row.ae_ids;
-		r->peer.n_ae_ids = row.n_ae_ids;
-	}
-	st_release(reader);
-	if (row.revoked || (row.expires && row.expires <= r->received)) {
-		req_refuse(r, 4107, "this credential is good no longer");
+	if (!known) {
+		req_refuse(r, 4107, "the originator of the registration topic: %s", why);
 		return false;
 	}
 	if (r->op == OP_CREATE && (r->ty == 2 || r->ty == 16))

@@ -159,9 +159,12 @@ struct slice mqtt_id_read(struct arena *a, struct slice level)
 
 struct slice mqtt_credential_read(struct arena *a, struct slice level)
 {
-	struct slice rest = level, type = slice_cut(&rest, '-');
+	struct slice rest = level, type = slice_cut(&rest, '-'), id;
 
 	if (rest.p && slice_starts(rest, S("ni::::"))) /* a public key identifier, RFC 6920 */
 		return arena_printf(a, "%.*s-ni:///%.*s", SF(type), SF(slice_skip(rest, 6)));
-	return arena_dup(a, level);
+	if (!rest.p || !slice_starts(rest, S("::"))) /* but an absolute AE-ID, which has no ":" of its own */
+		return arena_dup(a, level);
+	id = mqtt_id_read(a, slice_skip(rest, 1));
+	return arena_printf(a, "%.*s-%.*s", SF(type), SF(id));
 }

@@ -36,7 +36,7 @@ void mqtt_topic_write(struct buf *b, const struct mqtt_topic *t);
 void mqtt_id_write(struct buf *b, struct slice canon, struct slice sp_id, bool far);
 /* A level as an id: SP-relative ("/cse/C1") or absolute; p == NULL: memory is out. Whether it is one, the grammar of ids says. */
 struct slice mqtt_id_read(struct arena *a, struct slice level);
-/* A level of a registration topic as Credential-ID. Which ":" was a "/" cannot be seen but in "ni:///". */
+/* A level of a registration topic as Credential-ID. Which ":" was a "/" cannot be seen but in "ni:///" and "//...". */
 struct slice mqtt_credential_read(struct arena *a, struct slice level);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "core/trust.h"
+#include "secenv/secret.h"
 
 enum { TICK_MS = 500, MEMORY_MAX = 1 << 20 };
 
@@ -186,6 +187,39 @@ static void tick(uv_timer_t *t)
 
 /* --- a new one --- */
 
+/* Has a key of this credential the same bytes? None is stored of those that come from elsewhere (key_source). */
+static bool key_still(struct associations *as, struct slice credential, struct key_ref *key)
+{
+	uint8_t was[KEY_LENT_MAX], is[KEY_LENT_MAX];
+	struct secenv *keys = trust_keys(as->core);
+	struct key_ref *now = keys ? secenv_find(keys, credential) : NULL;
+	size_t n_was, n_is;
+	bool same = !now && credential_type_of(credential) != CREDENTIAL_PSK;
+
+	if (now && key_lend(key, was, &n_was) == RC_OK && key_lend(now, is, &n_is) == RC_OK)
+		same = n_was == n_is && secret_equal(was, is, n_is);
+	secret_wipe(was, sizeof(was));
+	secret_wipe(is, sizeof(is));
+	key_put(now);
+	return same;
+}
+
+/* A handshake takes as long as the peer likes. What it was judged by may be another one by now: the key after a rotation, anchors and
+ * revocation lists after a SIGHUP. (A row is looked at anew anyway.) */
+static bool overtaken(struct associations *as, struct slice credential, const struct tls_peer *p, char why[TLS_WHY_MAX])
+{
+	bool current = !p->setup || p->type < CREDENTIAL_DEVICE || p->type > CREDENTIAL_NODE;
+
+	pthread_mutex_lock(&as->lock);
+	for (unsigned i = 0; i < SETUPS && !current; i++)
+		current = as->setups.of[i] == p->setup;
+	pthread_mutex_unlock(&as->lock);
+	if (current && (!p->key || key_still(as, credential, p->key)))
+		return false;
+	snprintf(why, TLS_WHY_MAX, "the credential %.*s, or what it is judged by, was replaced during the handshake", SF(credential));
+	return true;
+}
+
 static bool find_out(struct associations *as, struct association *a, const struct tls_peer *p, char why[TLS_WHY_MAX])
 {
 	struct identity who;
@@ -199,7 +233,7 @@ static bool find_out(struct associations *as, struct association *a, const struc
 	known = identify(as->core, tx, &a->memory, p, &who, why);
 	snapshot_end(as);
 	a->app_id = p->app_id.n ? arena_dup(&a->memory, p->app_id) : S("");
-	if (!known || a->memory.failed)
+	if (!known || a->memory.failed || overtaken(as, who.credential, p, why))
 		return false;
 	pthread_mutex_lock(&as->lock);
 	a->who = who;

@@ -29,6 +29,11 @@ void association_peer(const struct association *a, struct peer *peer);
  * somebody else's (SEC-037). False: say nothing to it. */
 bool association_with(const struct association *a, struct slice entity);
 
+/* Somebody who is trusted, a broker, says that the peer has this credential: fill in the part of peer that it says. One that is good here
+ * but names nobody, or that only a rule could name, is nobody yet. False: he is nobody, `why`. Memory from a. */
+bool association_claimed(struct core *c, struct st_tx *tx, struct arena *a, struct slice credential, struct peer *peer,
+			 char why[TLS_WHY_MAX]);
+
 /* Whom and as whom to connect to `entity` (canonical id of a CSE or AE: "//sp/cse", "//sp/cse/Cae"), which is the registrar, or is
  * registered here:
  * the credentials of its own association with roles swapped (SA2). RC_NOTFOUND: there are none, only clear text is possible. Memory

@@ -125,8 +125,12 @@ static bool by_itself(struct core *c, struct st_tx *tx, struct arena *a, const s
 			      "reeve credential add --certificate-of cse says which CSE that is", SF(p->name));
 	case CREDENTIAL_AE: /* SEC-046 */
 		return by_certificate_of_ae(c, a, p->name, out, why);
-	case CREDENTIAL_PSK: case CREDENTIAL_NONE: /* its key was found; a server of whom only the name counts */
+	case CREDENTIAL_NONE: /* a server of whom only the name counts */
 		return true;
+	case CREDENTIAL_PSK: /* its key was found: in the table, then, unless it comes from elsewhere */
+		if (credential_type_of(out->credential) != CREDENTIAL_PSK)
+			return true;
+		return nobody(why, "the credential %.*s is in the table of credentials no longer", SF(p->credential));
 	default: /* SEC-047 to SEC-049 */
 		if (profile_names_credential(c, tx, a, p->credential))
 			return true;
@@ -175,4 +179,25 @@ bool identify(struct core *c, struct st_tx *tx, struct arena *a, const struct tl
 		return false;
 	}
 	return !a->failed || nobody(why, "out of memory");
+}
+
+bool association_claimed(struct core *c, struct st_tx *tx, struct arena *a, struct slice credential, struct peer *peer,
+			 char why[TLS_WHY_MAX])
+{
+	struct tls_peer p = { .credential = credential };
+	struct identity who = { .credential = credential };
+	struct credential row;
+
+	if (!credential_id_parse(credential, &p.type, &p.name))
+		return nobody(why, "%.*s is no Credential-ID: TYPE-VALUE", SF(credential));
+	/* a certificate of a CSE or AE names its holder */
+	if ((p.type == CREDENTIAL_CSE || p.type == CREDENTIAL_AE || is_registrar(c, &p) ||
+	     credential_get(tx, a, credential, &row) != RC_NOTFOUND) && !identify(c, tx, a, &p, &who, why))
+		return false;
+	peer->association = true;
+	peer->credential = who.credential;
+	peer->cse_id = who.cse_id;
+	peer->ae_ids = who.ae_ids;
+	peer->n_ae_ids = who.n_ae_ids;
+	return true;
 }
