@@ -25,6 +25,11 @@ struct credential_args {
  * answer's text is to be wiped and freed. False: nobody could be asked, and that is told. */
 bool credential_ask(struct credential_args *q, const char *method, struct slice id, struct slice body, int *status, struct buf *answer);
 
+/* The same on a store that is open and that no CSE runs on. False: why says what is in the way. */
+struct store;
+bool credential_on_store(const struct config *c, struct store *store, const char *method, struct slice path, struct slice body, int *status,
+			 struct buf *answer, char why[256]);
+
 /* The Credential-ID of what is to be added, and its row with the secret, as JSON. False: told. */
 bool credential_id_of(struct credential_args *q, struct slice *id);
 bool credential_body(struct credential_args *q, struct slice id, struct buf *body);

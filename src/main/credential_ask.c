@@ -41,23 +41,26 @@ static enum reeve_rc call(struct credential_args *q, const char *method, struct 
 
 /* --- without a CSE --- */
 
-static bool on_store(struct credential_args *q, struct store *store, const char *method, struct slice path, struct slice body, int *status,
-		     struct buf *answer, char why[256])
+bool credential_on_store(const struct config *c, struct store *store, const char *method, struct slice path, struct slice body, int *status,
+			 struct buf *answer, char why[256])
 {
-	const struct config *c = &q->s.c;
-	const struct slice abs = arena_printf(&q->memory, "%.*s%.*s", SF(c->sp_id), SF(c->cse_id));
-	const struct ident_home home = { .sp_id = c->sp_id, .cse_id = c->cse_id, .base_name = c->base_name, .abs = abs };
+	char who[32];
+	struct arena a;
+	struct ident_home home = { .sp_id = c->sp_id, .cse_id = c->cse_id, .base_name = c->base_name };
 	struct administer_call one = { .method = method, .path = path, .body = body, .root = true };
 	struct administration ad = { .cfg = c, .home = &home, .store = store };
 	struct audit_secret *secret = NULL;
 	enum reeve_rc rc = keys_open(c, strcmp(method, "GET") != 0, &ad.keys, why);
 
+	arena_init(&a, NULL, 0, 65536);
+	snprintf(who, sizeof(who), "uid:%u", (unsigned)getuid());
+	home.abs = arena_printf(&a, "%.*s%.*s", SF(c->sp_id), SF(c->cse_id));
 	if (rc == RC_NOTFOUND && !strcmp(method, "GET"))
 		rc = RC_OK;
 	if (rc == RC_OK && (rc = audit_secret_open(c, &secret, why)) == RC_OK)
 		rc = audit_log_open(c, secret, &ad.audit, why);
 	if (rc == RC_OK) {
-		one.who = arena_printf(&q->memory, "uid:%u", (unsigned)getuid());
+		one.who = slice_str(who);
 		one.out = *answer;
 		administer(&ad, &one);
 		*answer = one.out;
@@ -67,6 +70,7 @@ static bool on_store(struct credential_args *q, struct store *store, const char 
 	audit_secret_close(secret);
 	if (ad.keys)
 		secenv_close(ad.keys);
+	arena_reset(&a);
 	return rc == RC_OK;
 }
 
@@ -80,7 +84,7 @@ static bool alone(struct credential_args *q, const char *method, struct slice pa
 	bool done = false;
 
 	if (rc == RC_OK)
-		done = on_store(q, store, method, path, body, status, answer, why);
+		done = credential_on_store(&q->s.c, store, method, path, body, status, answer, why);
 	else if (rc == RC_BUSY)
 		snprintf(why, sizeof(why), "a CSE runs on it and does not answer at its control socket: %.150s", socket_why);
 	store_close(store);

@@ -23,6 +23,7 @@
 #include "core/trust.h"
 #include "das/das.h"
 #include "main/commands.h"
+#include "main/develop.h"
 #include "main/listeners.h"
 #include "main/settings.h"
 #include "main/tour.h"
@@ -33,7 +34,8 @@ static void help(const char *command, const struct settings *s, bool up)
 
 	printf("usage: reeve %s [--config FILE] [--SECTION.KEY VALUE]...\n\n", command);
 	puts(up ? "Start a CSE on this machine for trying things out: open on loopback, with the administrator Cadmin, data in\n"
-		  "./reeve-data, and a printed tour. Ctrl-C ends it; the next start finds the data again."
+		  "./reeve-data, development credentials in ./reeve-data/dev, every binding, and two printed tours. Ctrl-C ends it;\n"
+		  "the next start finds the data again. With another http.port the ports of the other listeners move as far."
 		: "Start a Common Services Entity. Ends on SIGINT or SIGTERM, after what was acknowledged is on the disk.");
 	printf("\nOptions of the configuration file, as flags, with their defaults. Without --config, %s\n"
 	       "is %s.\n", settings_system_file, up ? "not read" : "read when it is there");
@@ -89,7 +91,7 @@ static void reload(struct core *core, struct listeners *listeners)
 						       .detail = slice_str(rc == RC_OK ? "keys and issuers" : rc_name(rc)) });
 }
 
-static int serve(struct settings *s, const char *command, bool with_tour)
+static int serve(struct settings *s, const char *command, bool up)
 {
 	struct listeners listeners = { .http = NULL };
 	struct core *core = NULL;
@@ -109,9 +111,11 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	signal(SIGPIPE, SIG_IGN);
 	log_setup((enum log_level)s->c.log_level, s->c.log_json);
 	raise_descriptors(&s->c);
-	listeners_poa(s);
 	make_parents(s->c.data);
-	if (core_start(&s->c, &core, why) != RC_OK) {
+	if (up)
+		develop_ports(s);
+	listeners_poa(s);
+	if ((up && develop_credentials(s, why) != RC_OK) || core_start(&s->c, &core, why) != RC_OK) {
 		fprintf(stderr, "reeve %s: %s\n", command, why);
 		return EXIT_UNREACHABLE;
 	}
@@ -133,8 +137,8 @@ static int serve(struct settings *s, const char *command, bool with_tour)
 	mqtt_listen(mqtt);
 	listeners_tell(&listeners, &s->c);
 	log_info("main", "CSE %.*s%.*s ready, data in %s", SF(s->c.sp_id), SF(s->c.cse_id), s->c.data);
-	if (with_tour && listeners.http)
-		tour_print(&s->c, http_server_port(listeners.http));
+	if (up)
+		tour_print(s, &listeners);
 	while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
 		reload(core, &listeners);
 	log_info("main", "stopping");
@@ -158,6 +162,7 @@ static int run(const char *command, bool up, int argc, char **argv)
 		s.c.http.open = true;
 		s.c.admin = S("Cadmin");
 		s.c.data = "reeve-data";
+		develop_defaults(&s);
 	}
 	for (int i = 0; i < argc; i++)
 		if (wants_help(argv[i])) {

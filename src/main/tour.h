@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tour that `reeve up` prints. */
+/* The two tours that `reeve up` prints: in clear, and with a key that proves who asks. */
 #ifndef REEVE_MAIN_TOUR_H
 #define REEVE_MAIN_TOUR_H
 
-#include "core/config.h"
+#include "main/listeners.h"
 
-void tour_print(const struct config *c, uint16_t port);
+void tour_print(struct settings *s, const struct listeners *l);
 
 #endif
