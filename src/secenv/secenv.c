@@ -135,11 +135,18 @@ static enum reeve_rc change(struct secenv *se, change_fn fn, void *ctx, char *wh
 	return rc;
 }
 
+struct addition { struct key_ref *key; bool replace; };
+
 static enum reeve_rc add(struct key_set *set, void *ctx, char *why)
 {
-	struct key_ref *key = ctx;
-	const enum reeve_rc rc = key_set_add(set, key, 0);
+	const struct addition *ad = ctx;
+	struct key_ref *key = ad->key;
+	const ptrdiff_t at = ad->replace ? key_set_find(set, key->info.kid) : -1;
+	enum reeve_rc rc;
 
+	if (at >= 0)
+		key_set_remove(set, (size_t)at);
+	rc = key_set_add(set, key, 0);
 	if (rc == RC_OK)
 		(void)key_get(key);
 	return rc == RC_OK ? rc : key_why(why, rc, rc == RC_EXISTS ? "there is a key \"%.*s\" already" : "out of memory: %.*s",
@@ -147,14 +154,15 @@ static enum reeve_rc add(struct key_set *set, void *ctx, char *why)
 }
 
 /* Store a key that nobody else has yet; takes it. */
-static enum reeve_rc keep(struct secenv *se, struct key_ref *key, const char *how, struct key_ref **out, char *why)
+static enum reeve_rc keep(struct secenv *se, struct key_ref *key, bool replace, const char *how, struct key_ref **out, char *why)
 {
+	struct addition ad = { key, replace };
 	enum reeve_rc rc;
 
 	key->home = secenv_get(se);
 	atomic_store(&key->granted, 0);
 	pthread_mutex_lock(&se->change);
-	rc = change(se, add, key, why);
+	rc = change(se, add, &ad, why);
 	pthread_mutex_unlock(&se->change);
 	if (rc == RC_OK)
 		log_info("secenv", "key %.*s %s for %.*s", SF(key->info.kid), how, SF(key->alg->name));
@@ -173,7 +181,7 @@ enum reeve_rc secenv_generate(struct secenv *se, const struct key_spec *spec, st
 	if (rc != RC_OK)
 		return rc;
 	if (se)
-		return keep(se, key, "generated", out, why);
+		return keep(se, key, spec->replace, "generated", out, why);
 	*out = key;
 	return RC_OK;
 }
@@ -187,7 +195,7 @@ enum reeve_rc secenv_import(struct secenv *se, enum key_form form, struct slice 
 	if (rc != RC_OK)
 		return rc;
 	if (se)
-		return keep(se, key, "imported", out, why);
+		return keep(se, key, spec->replace, "imported", out, why);
 	*out = key;
 	return RC_OK;
 }

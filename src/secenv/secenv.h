@@ -59,6 +59,7 @@ struct key_spec {
 	struct slice label;   /* optional */
 	enum key_curve curve; /* generate for ECDH-ES*: CURVE_NONE is P-256 */
 	unsigned bits;        /* generate: of a symmetric HS* key or an RSA modulus; 0: as many as the algorithm asks for (RSA: 3072) */
+	bool replace;         /* a stored key of this kid gives way, as if deleted, but in the same change: there is always one of them */
 };
 
 enum key_form {
@@ -94,7 +95,8 @@ struct key_ref *secenv_find(struct secenv *se, struct slice kid);
 void secenv_list(struct secenv *se, void (*each)(void *ctx, const struct key_info *info), void *ctx);
 
 /* Make a key. With se == NULL it lives in memory only, until its last handle is given back. *out may be NULL when se is not.
- * RC_EXISTS: a key of this kid is there. RC_INVALID: the material or the spec makes no sense, `why` says which part. */
+ * RC_EXISTS: a key of this kid is there, and shall not be replaced. RC_INVALID: the material or the spec makes no sense, `why` says
+ * which part. */
 REEVE_MUST_CHECK enum reeve_rc secenv_generate(struct secenv *se, const struct key_spec *spec, struct key_ref **out,
 					       char why[KEY_WHY_MAX]);
 REEVE_MUST_CHECK enum reeve_rc secenv_import(struct secenv *se, enum key_form form, struct slice material,

@@ -364,21 +364,15 @@ static bool open_keys(struct work *w)
 }
 
 /* The key of id, in the place of one that may be there. False: answered. */
-static bool store_secret(struct work *w, struct slice id, bool replace)
+static bool store_secret(struct work *w, struct slice id)
 {
-	const struct key_spec spec = { .kid = id, .alg = ALG_TLS_PSK };
-	struct key_ref *trial = NULL;
+	const struct key_spec spec = { .kid = id, .alg = ALG_TLS_PSK, .replace = true };
 	char why[KEY_WHY_MAX] = "";
 	enum reeve_rc rc;
 
 	if (!open_keys(w))
 		return false;
-	rc = secenv_import(NULL, KEY_HEX, w->secret, &spec, &trial, why); /* before the old one goes */
-	key_put(trial);
-	if (rc == RC_OK && replace && (rc = secenv_delete(w->keys, id, why)) == RC_NOTFOUND)
-		rc = RC_OK;
-	if (rc == RC_OK)
-		rc = secenv_import(w->keys, KEY_HEX, w->secret, &spec, NULL, why);
+	rc = secenv_import(w->keys, KEY_HEX, w->secret, &spec, NULL, why);
 	if (rc == RC_OK)
 		return true;
 	answer(w, status_of(rc), "secret: %s", why[0] ? why : rc_name(rc));
@@ -511,7 +505,7 @@ static void add(struct work *w)
 		answer(w, 400, "a symmetric key needs its \"secret\" (hexadecimal digits), or \"generate\":true");
 		return;
 	}
-	if (keyed && w->id.n && !look(w, exists) && w->call->status < 400 && !store_secret(w, w->id, true))
+	if (keyed && w->id.n && !look(w, exists) && w->call->status < 400 && !store_secret(w, w->id))
 		return;
 	if (change(&g) != RC_OK)
 		refused(w, &g);
@@ -533,7 +527,7 @@ static void modify(struct work *w)
 		answer(w, 404, "there is no credential %.*s in the table", SF(w->id));
 		return;
 	}
-	if (rotate && !store_secret(w, w->id, true))
+	if (rotate && !store_secret(w, w->id))
 		return;
 	if (change(&g) != RC_OK)
 		refused(w, &g);
