@@ -259,7 +259,7 @@ def test_device_identifiers(ca, value):
 
 
 def test_app_id(ae_ca):
-    """SEC-116: the App-ID beside the AE-ID, as this project writes it."""
+    """The App-ID beside the AE-ID, as this project writes it."""
     assert accepted(ae_ca.issue([uri("https:" + AE), app_id("Nk836-t071")]), *anchor("ae", ae_ca))["appId"] == "Nk836-t071"
     assert "appId" not in accepted(ae_ca.issue([uri("https:" + AE)]), *anchor("ae", ae_ca))
     for bad in ([app_id("a b")], [app_id("N/a")], [app_id("Na"), app_id("Nb")]):

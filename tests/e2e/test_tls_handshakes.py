@@ -260,7 +260,7 @@ def test_no_tls(echo):
 # --- names
 
 def test_sni_selects(echo, ca, own, peer):
-    """SEC-016 to SEC-018: the certificate that SNI asks for; another name is refused with unrecognized_name (112)."""
+    """SEC-016, SEC-017, SEC-018: the certificate that SNI asks for; another name is refused with unrecognized_name (112)."""
     maf = ca.issue([dns("maf.m2m.example.com")])
     e = echo(*listener(own, ca, "--own", f"{maf.chain}:{maf.key_file}", "--serve-name", "also.m2m.example.com"))
     for name, subject in [(CSE, own), ("maf.m2m.example.com", maf), ("MAF.m2m.example.com", maf), ("also.m2m.example.com", own)]:

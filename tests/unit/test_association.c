@@ -265,6 +265,14 @@ static void ae_by_row(void **state)
 	assert_int_equal(read_ae(t, a, "C2"), 2000);
 	assert_int_equal(enrol(t, a, "C"), 4117);
 	part(a);
+	/* SEC-048: a device's is 31- and the hardware id, and whom the row says */
+	row(t, "{\"id\":\"31-0.2.481.1.100.3030.10011\",\"ae\":[\"" HERE "/C5\"]}");
+	a = meet(t, peer_of(CREDENTIAL_DEVICE, "0.2.481.1.100.3030.10011"));
+	assert_true(slice_eq(who(a).credential, S("31-0.2.481.1.100.3030.10011")));
+	assert_int_equal(enrol(t, a, "C6"), 4106);
+	assert_int_equal(enrol(t, a, "C5"), 2001);
+	part(a);
+	expect_nobody(t, peer_of(CREDENTIAL_DEVICE, "0.2.481.1.100.3030.10012"), "not known here");
 }
 
 static void unknown(void **state)
@@ -272,7 +280,7 @@ static void unknown(void **state)
 	struct cse *t = *state;
 	struct association *a;
 
-	/* SEC-047 to SEC-049, SEC-053: neither a row nor a rule */
+	/* SEC-047, SEC-048, SEC-049, SEC-053: neither a row nor a rule */
 	expect_nobody(t, peer_of(CREDENTIAL_DEVICE, "urn:x"), "not known here");
 	expect_nobody(t, peer_of(CREDENTIAL_NODE, "n"), "not known here");
 	expect_nobody(t, peer_of(CREDENTIAL_RAW, "ni:///sha-256;x"), "not known here");

@@ -487,7 +487,7 @@ static void handshakes(void **state)
 	assert_int_equal(source.tickets, 1);
 	assert_int_equal(dtls_counts(server.d)->handshakes, 1);
 	source.again = false;
-	tls_hold_end(source.ticket[0], RC_OK, key_get(source.key), 0); /* SEC-091 */
+	tls_hold_end(source.ticket[0], RC_OK, key_get(source.key), 0); /* and what waited for it goes on */
 	WAIT(server.opened, 2);
 	assert_int_equal(dtls_counts(server.d)->handshakes, 0);
 	scene_end();
