@@ -143,8 +143,8 @@ static int serve(struct settings *s, const char *command, bool up)
 		reload(core, &listeners);
 	log_info("main", "stopping");
 	registrar_leave(core);
-	mqtt_stop(mqtt);
 	listeners_stop(&listeners);
+	mqtt_stop(mqtt); /* behind the listeners: what they wait for may be answered through the broker */
 	control_stop(core); /* behind the listeners, whose pages it makes */
 	core_stop(core);
 	das_free(das);

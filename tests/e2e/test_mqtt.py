@@ -8,13 +8,15 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import threading
 import time
 
 import cbor2
 import pytest
 
-from harness import Server, unique
+from harness import Server, rule, unique
 from harness.certs import Authority, dns
 from harness.mqtt import Broker, MqttClient, context
 from harness.server import binary, free_port
@@ -384,6 +386,27 @@ def test_forwarding(new_server):
         assert "/oneM2M/req/reeve/other/json" in text and "/oneM2M/resp/reeve/other/json" in text
 
 
+def test_end_while_an_answer_is_awaited(new_server):
+    """A request that was forwarded to the broker before SIGTERM gets the answer that comes after it."""
+    with Broker() as b, MqttClient(b.port) as c:
+        c.subscribe("/oneM2M/req/+/other/#")
+        s = new_server({"mqtt.broker": b.url(), "http.open": True, "mqtt.open": True})
+        b.wait_log("Sending SUBACK to C::reeve", 6)
+        s.entity("/other").create("cse", 16, {"rn": "other", "cb": "/other/base", "csi": "/other", "rr": True, "poa": [b.url()], "srv": ["3"],
+                                              "cst": 2}).expect(2001)
+        ae, got = s.register(), []
+        asking = threading.Thread(target=lambda: got.append(ae.retrieve("/other/base/x")))
+        asking.start()
+        topic, payload = c.message(lambda t, p: b"/other/base/x" in p)
+        s.process.send_signal(signal.SIGTERM)
+        wait(lambda: "main: stopping" in s.errors())
+        answer(c, payload, topic, pc={"m2m:cnt": {"rn": "x"}})
+        asking.join(60)
+        assert got and got[0].rsc == 2000 and got[0]["rn"] == "x", got
+        assert s.process.wait(60) == 0
+        s.process = None
+
+
 # --- trust in the broker
 
 @pytest.fixture(scope="module")
@@ -398,7 +421,7 @@ def trusting():
 
 
 def test_trusted_originator(trusting):
-    """SEC-102, CORE-019: From has to be who stands in the topic; CORE-021 is for who is not authenticated."""
+    """SEC-102, CORE-019: From has to be who stands in the topic."""
     ae, other = trusting.register(), trusting.register()
     with node(trusting, ae) as n:
         assert n.ask(op=2, to=ae.at, fr=ae.origin)["rsc"] == 2000
@@ -420,7 +443,10 @@ def test_trusted_cse(trusting):
         got = n.ask(op=1, to="cse", ty=16, fr="/mn1", pc={"m2m:csr": {"rn": "mn1", "cb": "/mn1/base", "csi": "/mn1", "rr": False, "srv": ["3"], "cst": 2}})
         assert got["rsc"] == 2001, got
         assert n.ask(op=2, to="cse/mn1", fr="/mn1")["rsc"] == 2000
-        assert n.ask(op=2, to="cse", fr="/mn1/Cx")["rsc"] in (2000, 4103)
+        owner = trusting.register()
+        open_to = owner.container(acpi=[owner.policy([rule([owner.origin], 63), rule(["/mn1/Cx"], 2)])[1]])
+        assert n.ask(op=2, to=open_to, fr="/mn1/Cx")["rsc"] == 2000
+        assert n.ask(op=2, to=open_to, fr="/mn1/Cy")["rsc"] == 4103
         assert n.ask(op=2, to="cse", fr="Cx")["rsc"] == 4106
         assert n.ask(op=2, to="cse", fr="/reeve")["rsc"] == 4106
 
