@@ -77,7 +77,8 @@ struct config {
 	struct { const char *address; uint16_t port; } https;  /* address NULL: no such listener; so below */
 	struct { const char *address; uint16_t port; bool open; } coap;
 	struct { const char *address; uint16_t port; } coaps;
-	struct { bool serve; unsigned connections_each, requests; usec ping; } ws; /* on the listeners of HTTP and HTTPS */
+	/* on the listeners of HTTP and HTTPS; origins: of web pages that may connect */
+	struct { bool serve; struct config_list origins; unsigned connections_each, requests; usec ping; } ws;
 	/* the MQTT broker */
 	struct {
 		const char *broker;         /* mqtt://host[:1883][/prefix], mqtts://...; NULL: none */

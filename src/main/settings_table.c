@@ -116,6 +116,9 @@ const struct option options[] = {
 	{ "coaps", "port", OPT_PORT, AT(coaps.port), 0, 65535, "UDP port to listen on; 0 lets the system choose one." },
 
 	{ "ws", "serve", OPT_BOOL, AT(ws.serve), 0, 0, "Accept WebSocket connections." },
+	{ "ws", "origins", OPT_LIST, AT(ws.origins), 0, 0, "Web pages that may connect, by their origins: https://console.example.com, "
+	  "http://127.0.0.1:3000. A browser lets any page try, also with the certificate of who reads it, and says which one it is; "
+	  "pages that are not in this list are refused." },
 	{ "ws", "connections_each", OPT_UNSIGNED, AT(ws.connections_each), 1, 1000, "Connections of one AE or CSE at a time; a further "
 	  "one ends the oldest." },
 	{ "ws", "requests", OPT_UNSIGNED, AT(ws.requests), 1, 10000, "Requests of one connection under way at a time, in each direction; "

@@ -78,6 +78,17 @@ def test_handshakes_that_are_none(server, spoilt, status):
         assert c.closed()
 
 
+def test_web_pages(new_server):
+    """A browser lets a page of anybody connect to this machine: only those of ws.origins may."""
+    server = new_server({"ws.origins": "http://h:3000"})
+    with pytest.raises(websockets.InvalidStatusCode) as refused:
+        WsClient(url(server), origin="http://evil.example")
+    assert refused.value.status_code == 403
+    with WsClient(url(server), origin="http://h:3000") as page, WsClient(url(server)) as program:
+        page.register()
+        program.register()
+
+
 def test_other_upgrades_are_not_heard(server):
     """RFC 7230 6.7: the request is an ordinary one."""
     with Raw(server) as c:

@@ -66,6 +66,30 @@ static void test_subprotocol(void **state)
 	assert_true(starts("HTTP/1.1 400 "));
 }
 
+/* A page of somebody else must not speak as who is on this machine, or with the certificate of its reader. */
+static void test_origin(void **state)
+{
+	static const struct { const char *header; bool good; } v[] = {
+		{ "Origin:https://console.example\n", true }, { "origin: HTTPS://console.example \n", true }, { "Origin:http://h:3000\n", true },
+		{ "Origin:https://console.example.evil.example\n", false }, { "Origin:http://console.example\n", false }, { "Origin:null\n", false },
+		{ "Origin:\n", false }, { "Origin:http://h\n", false }, { "Origin:http://h:3000\nOrigin:http://h:3000\n", false },
+		{ "Origin:http://evil.example\nOrigin:http://h:3000\n", false },
+	};
+	const struct slice origins[] = { S("https://console.example"), S("http://h:3000") };
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		char headers[512];
+		const int n = snprintf(headers, sizeof(headers), GOOD "Sec-WebSocket-Protocol:oneM2M.json\n%s", v[i].header);
+		struct ws_ask a = { .method = "GET", .target = S("/"), .headers = slice_of(headers, (size_t)n), .origins = origins, .n_origins = 2 };
+
+		buf_clear(&out);
+		assert_int_equal(ws_answer(&a, &out, &serial), v[i].good ? WS_ACCEPTED : WS_REFUSED);
+		assert_true(starts(v[i].good ? "HTTP/1.1 101 " : "HTTP/1.1 403 "));
+		a.n_origins = 0;
+		assert_int_equal(ws_answer(&a, &out, &serial), WS_REFUSED);
+	}
+}
+
 static void test_not_asked(void **state)
 {
 	assert_int_equal(ask("POST", "/", GOOD), WS_NOT_ASKED);
@@ -176,7 +200,7 @@ static void test_client_bounds_the_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accept), cmocka_unit_test(test_subprotocol), cmocka_unit_test(test_not_asked),
+		cmocka_unit_test(test_accept), cmocka_unit_test(test_subprotocol), cmocka_unit_test(test_origin), cmocka_unit_test(test_not_asked),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_client), cmocka_unit_test(test_client_refuses),
 		cmocka_unit_test(test_client_bounds_the_answer),
 	};

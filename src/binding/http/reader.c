@@ -102,7 +102,7 @@ static void look_at_line(struct http_in *in, const char *p, size_t n)
 /* Kept for who may be asked to take the connection over (http.h). */
 static void upgrade_header(struct http_in *in, struct slice name, struct slice value)
 {
-	if (!slice_ieq(name, S("Upgrade")) && !slice_ieq(name, S("Connection")) &&
+	if (!slice_ieq(name, S("Upgrade")) && !slice_ieq(name, S("Connection")) && !slice_ieq(name, S("Origin")) &&
 	    !(name.n > 14 && slice_ieq(slice_of(name.p, 14), S("Sec-WebSocket-"))))
 		return;
 	buf_slice(&in->upgrade, name);

@@ -123,6 +123,19 @@ static enum ws_asked refuse(struct buf *out, const char *status, const char *mor
 	return WS_REFUSED;
 }
 
+/* A browser opens a connection for a page from anywhere, to this machine and with its user's certificate too, and leaves it to us (RFC 6455
+ * 10.2). Who is no browser sends no Origin. */
+static bool may_ask(const struct ws_ask *ask)
+{
+	struct slice origin;
+	const unsigned n = count(ask->headers, S("Origin"), &origin);
+
+	for (size_t i = 0; n == 1 && i < ask->n_origins; i++)
+		if (slice_ieq(origin, ask->origins[i]))
+			return true;
+	return !n;
+}
+
 enum ws_asked ws_answer(const struct ws_ask *ask, struct buf *out, enum serial *serial)
 {
 	struct slice key, version;
@@ -133,6 +146,8 @@ enum ws_asked ws_answer(const struct ws_ask *ask, struct buf *out, enum serial *
 		return WS_NOT_ASKED;
 	if (!slice_eq(ask->target, S("/")))
 		return refuse(out, "404 Not Found", closes, "WebSocket: the request target is \"/\"");
+	if (!may_ask(ask))
+		return refuse(out, "403 Forbidden", closes, "Origin: web pages of ws.origins may connect, and this is none of them");
 	if (count(ask->headers, S("Sec-WebSocket-Version"), &version) != 1 || !slice_eq(version, S("13")))
 		return refuse(out, "426 Upgrade Required",
 			      "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n",

@@ -21,7 +21,8 @@ enum ws_asked {
 struct ws_ask {
 	const char *method;
 	struct slice target;
-	struct slice headers;    /* those of the upgrade, "name:value\n" each, as they came */
+	struct slice headers;    /* those of the upgrade and Origin, "name:value\n" each, as they came */
+	const struct slice *origins; size_t n_origins; /* of web pages that may ask */
 };
 /* Judge a request; on WS_ACCEPTED *serial is that of the first subprotocol we have too, in the client's order. */
 enum ws_asked ws_answer(const struct ws_ask *ask, struct buf *out, enum serial *serial);

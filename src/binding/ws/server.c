@@ -49,7 +49,9 @@ static void closed(struct http_taken *t)
 static enum http_upgraded ask(void *ctx, const char *method, struct slice target, struct slice headers, struct buf *out,
 			      struct http_taken **taken)
 {
-	const struct ws_ask question = { .method = method, .target = target, .headers = headers };
+	const struct config_list *origins = &((struct ws *)ctx)->core->cfg->ws.origins;
+	const struct ws_ask question = { .method = method, .target = target, .headers = headers,
+					 .origins = origins->v, .n_origins = origins->n };
 	struct accepted *a;
 	enum serial serial;
 
