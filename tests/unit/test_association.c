@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "core/association/administer.h"
 #include "core/association/association_int.h"
 #include "core/keys.h"
 #include "core/trust.h"
@@ -357,6 +358,63 @@ static void overtaken_by_lists(void **state)
 	tls_setup_put(old);
 }
 
+/* What a row says, and what it leaves to the credential. */
+static void rows(void **state)
+{
+	struct cse *t = *state;
+	struct peer open = { .open = true };
+	struct association *a;
+	struct identity is;
+	struct tls_peer p = peer_of(CREDENTIAL_PSK, "a@b.c");
+	struct st_tx *tx;
+	struct arena m;
+
+	arena_init(&m, NULL, 0, 1 << 20);
+	row(t, "{\"id\":\"33-" HERE "/Cme\"}");
+	a = meet(t, peer_of(CREDENTIAL_AE, HERE "/Cme"));
+	assert_true(a && who(a).n_ae_ids == 1 && slice_eq(who(a).ae_ids[0], S(HERE "/Cme"))); /* SEC-046 */
+	association_peer(a, &open);
+	assert_false(open.open); /* an open listener believes nobody against what was proven */
+	part(a);
+	row(t, "{\"id\":\"12-a@b.c\",\"expires\":\"20990101T000000\"}");
+	assert_non_null(tx = snapshot_begin(t->core->associations));
+	assert_true(identify(t->core, tx, &m, &p, &is, why) && is.expires > clock_wall()); /* SEC-029 */
+	snapshot_end(t->core->associations);
+	/* who is nobody yet may register, and do nothing else */
+	a = meet(t, p);
+	assert_int_equal(ask(t, a, OP_CREATE, "Cx", "cse", 3, "{\"m2m:cnt\":{}}"), 4106);
+	part(a);
+	arena_reset(&m);
+}
+
+static int administered(struct cse *t, const char *who_asks)
+{
+	const struct administration ad = { .cfg = &t->cfg, .home = &t->core->home, .store = t->core->store, .core = t->core };
+	struct administer_call call = { .method = "GET", .path = S("/credentials"), .who = slice_str(who_asks) };
+
+	buf_init(&call.out, 1 << 20);
+	administer(&ad, &call);
+	buf_free(&call.out);
+	return call.status;
+}
+
+/* A request that was sent before its credential was revoked may be looked at afterwards. */
+static void administrators(void **state)
+{
+	static struct slice listed[] = { S("12-old@b.c"), S("12-new@b.c"), S("33-" HERE "/Cadmin") };
+	struct cse *t = *state;
+
+	t->cfg.administrators = (struct config_list){ listed, 3 };
+	row(t, "{\"id\":\"12-old@b.c\",\"revoked\":true}");
+	row(t, "{\"id\":\"12-new@b.c\"}");
+	row(t, "{\"id\":\"12-marked@b.c\",\"admin\":true,\"expires\":\"20200101T000000\"}");
+	assert_int_equal(administered(t, "12-old@b.c"), 403);
+	assert_int_equal(administered(t, "12-marked@b.c"), 403);
+	assert_int_equal(administered(t, "12-other@b.c"), 403);
+	assert_int_equal(administered(t, "12-new@b.c"), 200);
+	assert_int_equal(administered(t, "33-" HERE "/Cadmin"), 200);
+}
+
 static void wait_over(void)
 {
 	struct timespec until;
@@ -388,6 +446,9 @@ static void ends(void **state)
 	associations_end(t->core, S("12-b@b.c"));
 	associations_end(t->core, S("12-b@b.c"));
 	wait_over();
+	must(call(t, OP_RETRIEVE, ME, "cse", 0, NULL), 2000); /* the loop has been through all messages */
+	sem_getvalue(&over, &n);
+	assert_int_equal(n, 0); /* others go on */
 	/* what has left is not told */
 	part(a);
 	associations_end(t->core, S("12-a@b.c"));
@@ -443,6 +504,7 @@ static void wants(void **state)
 	assert_true(slice_eq(w.psk_identity, S("up@b.c")) && w.psk);
 	association_want_done(&w);
 	expect_cse(t, peer_of(CREDENTIAL_PSK, "up@b.c"), "//reeve.local/in");
+	expect_nobody(t, peer_of(CREDENTIAL_DEVICE, "urn:x"), "not known here"); /* nor the registrar */
 	arena_reset(&m);
 }
 
@@ -495,7 +557,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cse_test(cses), cse_test(cse_is_no_ae), cse_test(ae_by_certificate), cse_test(ae_by_key), cse_test(ae_by_row), cse_test(unknown),
-		cse_test(bad_rows), cse_test(overtaken), cse_test(overtaken_by_lists),
+		cse_test(bad_rows), cse_test(rows), cse_test(administrators), cse_test(overtaken), cse_test(overtaken_by_lists),
 		cse_test(ends), cse_test(wants), cse_test(sources), cmocka_unit_test(suites),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
