@@ -4,7 +4,7 @@
  * everything in the store; a text is its length plus one (0: not given) and its bytes. */
 #include "core/image.h"
 
-enum { IMAGE_VERSION = 2 };
+enum { IMAGE_VERSION = 3 };
 
 struct image {
 	struct buf *out;      /* writing; NULL: reading */
@@ -136,6 +136,7 @@ static void peer(struct image *im, struct peer *p)
 {
 	bytes(im, p->ip, sizeof(p->ip));
 	p->ip_known = number(im, p->ip_known);
+	p->local = number(im, p->local);
 	p->open = number(im, p->open);
 	p->association = number(im, p->association);
 	text(im, &p->cse_id);

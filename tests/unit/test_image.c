@@ -42,7 +42,7 @@ static void fill(struct req *r)
 	r->n_tids = r->n_ltids = 1;
 	r->tqi = r->auri = true;
 	r->n_grtm = 1;
-	r->peer = (struct peer){ .ip = { 1, [15] = 2 }, .ip_known = true, .association = true, .cse_id = S("//sp/cse"), .ae_ids = two, .n_ae_ids = 1,
+	r->peer = (struct peer){ .ip = { 1, [15] = 2 }, .ip_known = true, .local = true, .association = true, .cse_id = S("//sp/cse"), .ae_ids = two, .n_ae_ids = 1,
 				.credential = S("10-key"), .app_id = S("Napp") };
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
 		assert_int_not_equal(filter_add(&r->fc, &r->arena, slice_str(queries[i][0]), slice_str(queries[i][1]), &why), RC_NOMEM);
@@ -80,7 +80,7 @@ static void there_and_back(void **state)
 	assert_int_equal(n->has, r->has);
 	assert_true(n->tqi && !n->asi && n->auri);
 	same_texts(r->tkns, r->n_tkns, n->tkns, n->n_tkns);
-	assert_true(n->peer.association && n->peer.ip_known && !memcmp(n->peer.ip, r->peer.ip, 16));
+	assert_true(n->peer.association && n->peer.local && n->peer.ip_known && !memcmp(n->peer.ip, r->peer.ip, 16));
 	assert_true(slice_eq(n->peer.credential, S("10-key")) && slice_eq(n->peer.app_id, S("Napp")));
 	same_texts(r->peer.ae_ids, r->peer.n_ae_ids, n->peer.ae_ids, n->peer.n_ae_ids);
 	same_texts(r->rtu, r->n_rtu, n->rtu, n->n_rtu);
