@@ -298,7 +298,7 @@ static void power_is_lost_at(const struct image base[FAILIO_FILES], const struct
 	test_store_close(t);
 }
 
-static void power_is_lost(struct test_store *t, struct test_store *copy, int commits)
+static void power_is_lost(struct test_store *t, struct test_store *copy, int commits, unsigned images)
 {
 	struct { size_t op; uint64_t made; } *acks = calloc((size_t)commits, sizeof(*acks));
 	struct image base[FAILIO_FILES] = { { NULL, 0 } };
@@ -327,7 +327,7 @@ static void power_is_lost(struct test_store *t, struct test_store *copy, int com
 	failio_record(false);
 	ops = failio_recorded(&n);
 	assert_true(n > (size_t)commits * 3);
-	for (unsigned i = 0, most = rounds(150); i < most; i++) {
+	for (unsigned i = 0, most = rounds(images); i < most; i++) {
 		size_t moment = pick((unsigned)n + 1);
 		uint64_t least = 1;
 		for (int a = 0; a < commits && acks[a].op <= moment; a++)
@@ -345,7 +345,7 @@ static void power_is_lost_at_any_time(void **state)
 
 	journal = 0;
 	assert_int_equal(test_store_setup((void **)&copy), 0);
-	power_is_lost(*state, copy, COMMITS);
+	power_is_lost(*state, copy, COMMITS, 150);
 	test_store_teardown((void **)&copy);
 }
 
@@ -356,7 +356,7 @@ static void power_is_lost_with_a_journal(void **state)
 
 	journal = JOURNAL;
 	assert_int_equal(test_store_setup((void **)&copy), 0);
-	power_is_lost(*state, copy, 10 * COMMITS);
+	power_is_lost(*state, copy, 5 * COMMITS, 50);
 	test_store_teardown((void **)&copy);
 }
 
