@@ -410,6 +410,8 @@ static void take(struct dtls *d, const union address *a, const struct tls_accept
 
 	if (!s) {
 		COUNT(d, full);
+		if (d->on->full)
+			d->on->full(d->ctx);
 		return;
 	}
 	COUNT(d, handshakes);

@@ -20,6 +20,7 @@ struct dtls_events {
 	void (*read)(void *ctx, struct dtls_session *s, const char *p, size_t n); /* one datagram */
 	/* Of each that was open, and of each of dtls_connect also when it never was (tls_why(dtls_tls(s)) says why). s ends with it. */
 	void (*closed)(void *ctx, struct dtls_session *s);
+	void (*full)(void *ctx);                                                  /* a stranger was turned away at a limit. May be NULL */
 };
 struct dtls_limits {
 	unsigned sessions;   /* handshakes included; what comes beyond is not answered */

@@ -4,6 +4,7 @@ libcoap's server, and to another Reeve."""
 
 import json
 import re
+import socket
 import subprocess
 
 import pytest
@@ -102,6 +103,24 @@ def test_nobody_there(server, ae, receivers):
     for bad in ("coap://", "coap://[::1", "coap://127.0.0.1:0", "coap://127.0.0.1:99999", "coap://no.such.host.invalid"):
         assert ae.notify(reachable(server, ae, [bad, r.url]).at, NOTE).rsc == 2000, bad
         assert r.get().content == NOTE
+
+
+def test_multicast(server, ae, receivers):
+    """SEC-022: nothing is sent to a group of hosts, in clear as little as over DTLS"""
+    r = receivers()
+    for bad in ("coap://224.0.1.187", "coaps://224.0.1.187", "coap://[ff02::fd]", "coaps://[ff02::fd]"):
+        ae.notify(reachable(server, ae, [bad, r.url]).at, NOTE).expect(2000)
+        assert r.get().content == NOTE
+        assert ae.notify(reachable(server, ae, bad).at, NOTE).rsc >= 5000, bad
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("224.0.1.187", 0))
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.1.187") + socket.inet_aton("127.0.0.1"))
+        s.setblocking(False)
+        a = reachable(server, ae, "coap://224.0.1.187:%d" % s.getsockname()[1])
+        assert ae.notify(a.at, NOTE).rsc >= 5000
+        with pytest.raises(BlockingIOError):
+            s.recv(2000)
 
 
 def test_name_of_a_host(server, ae, receivers):

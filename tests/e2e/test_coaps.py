@@ -2,12 +2,15 @@
 """CoAP behind DTLS: a client of OpenSSL at the listener, and two CSEs that speak coaps with each other (SEC-005, SEC-012, SEC-019)."""
 
 import json
+import signal
 import subprocess
+import time
 
 import pytest
 
 from harness import Entity, coap, rule, wait_until
 from harness.certs import Authority, dns, uri
+from harness.https import PSK, credential, forget
 from harness.coap import ACK, CON, GET, NON, POST, RST, Coap, Coaps, Message, code
 from harness.server import Server, binary, free_port
 import socket
@@ -33,7 +36,7 @@ class World:
         self.server = None
 
     def start(self):
-        leaf = self.cse.issue([dns("reeve.reeve.local")])
+        leaf = self.leaf = self.cse.issue([dns("reeve.reeve.local")])
         self.server = Server(settings(self.folder, leaf, **{"tls.anchors": "ae:%s" % self.ae.file})).start()
         self.port = self.server.settings["coaps.port"]
         return self
@@ -118,6 +121,72 @@ def test_hostile_inside(world):
             assert c.receive().type == RST
         c.silent()
     c.close()
+
+
+# --- symmetric keys, and their end
+
+def keyed(world, name, key=PSK):
+    return Coaps(world.port, "-cipher", "PSK-AES128-CCM8", "-psk_identity", name + "@issuer.example", "-psk", key)
+
+
+def known(world, name, **more):
+    credential(world.server, dict({"id": "12-%s@issuer.example" % name, "ae": ["//reeve.local/reeve/C" + name], "secret": PSK}, **more))
+
+
+def test_symmetric_key(world):
+    """SEC-010: the mandatory suite with a pre-shared key; SEC-102, SEC-107: who that is decides what From may be"""
+    known(world, "keyed")
+    c = keyed(world, "keyed")
+    assert register(c, "Ckeyed", "keyed").rsc == 2001
+    assert c.request(GET, options("Ckeyed", "cse/keyed", "a")).content["m2m:ae"]["aei"] == "Ckeyed"
+    got = c.request(GET, options("Cother", "cse/keyed", "b"))
+    assert got.rsc == 4106 and got.code == code("4.03"), got
+    c.close()
+
+
+def gone(c):
+    """It ended by a notice of the listener."""
+    c.s.p.wait(30)
+    c.close()
+
+
+def test_revoked_and_expired(world):
+    """SEC-029, SEC-030: a credential that is taken away, or whose time is over, ends its association at once, and makes no new one"""
+    known(world, "lost")
+    known(world, "kept")
+    lost, kept = keyed(world, "lost"), keyed(world, "kept")
+    assert register(lost, "Clost", "lost").rsc == 2001 and register(kept, "Ckept", "kept").rsc == 2001
+    forget(world.server, "12-lost@issuer.example")
+    gone(lost)
+    assert kept.request(GET, options("Ckept", "cse/kept", "k")).rsc == 2000
+    soon = time.strftime("%Y%m%dT%H%M%S", time.gmtime(time.time() + 4))
+    known(world, "brief", expires=soon)
+    brief = keyed(world, "brief")
+    assert register(brief, "Cbrief", "brief").rsc == 2001
+    gone(brief)
+    kept.close()
+
+
+def test_new_certificates(tmp_path):
+    """SIGHUP: who comes then is shown the new certificate, and what was proven by an old one ends"""
+    w = World(tmp_path).start()
+    try:
+        c = w.client("Cold")
+        assert register(c, "Cold", "old").rsc == 2001
+        new = w.cse.issue([dns("reeve.reeve.local")], key=w.leaf.key)
+        w.leaf.chain.write_bytes(new.chain.read_bytes())
+        w.server.process.send_signal(signal.SIGHUP)
+        gone(c)
+        c = w.client("Cold")
+        assert c.request(GET, options("Cold", "cse/old", "n")).rsc == 2000
+        c.close()
+        leaf = w.ae.issue([uri("coaps://reeve.local/reeve/Cold")])
+        said = subprocess.run(["openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % w.port, "-cert", leaf.file, "-key", leaf.key_file],
+                              input=b"", capture_output=True, timeout=30).stdout.decode()
+        assert new.file.read_text().split("\n")[1:4] == said[said.index("BEGIN CERT"):].split("\n")[1:4]
+    finally:
+        w.server.stop()
+        w.server.remove()
 
 
 # --- between CSEs

@@ -66,7 +66,7 @@ static void on_closed(void *ctx, struct dtls_session *s)
 		x->last = NULL;
 }
 
-static const struct dtls_events events = { on_open, on_read, on_closed };
+static const struct dtls_events events = { on_open, on_read, on_closed, NULL };
 
 /* --- keys --- */
 

@@ -395,12 +395,11 @@ static void association_over(void *owner)
 		dtls_end(p->session);
 }
 
-static void count_turned_away(struct coap_endpoint *e)
+static void turned_away(void *ctx)
 {
-	const uint64_t now = atomic_load_explicit(&dtls_counts(e->dtls)->full, memory_order_relaxed);
+	struct coap_endpoint *e = ctx;
 
-	atomic_fetch_add_explicit(&e->core->metrics.limit_coap_sessions, now - e->turned_away, memory_order_relaxed);
-	e->turned_away = now;
+	metrics_inc(&e->core->metrics, limit_coap_sessions);
 }
 
 static void session_open(void *ctx, struct dtls_session *s)
@@ -438,7 +437,6 @@ static void session_read(void *ctx, struct dtls_session *s, const char *bytes, s
 {
 	struct coap_peer *p = dtls_owner(s);
 
-	count_turned_away(ctx);
 	if (p && p->opened) {
 		touch(p);
 		arrived(p, slice_of(bytes, n));
@@ -469,7 +467,7 @@ static void session_closed(void *ctx, struct dtls_session *s)
 	coap_peer_put(p);
 }
 
-static const struct dtls_events dtls_on = { session_open, session_read, session_closed };
+static const struct dtls_events dtls_on = { session_open, session_read, session_closed, turned_away };
 
 /* --- life --- */
 

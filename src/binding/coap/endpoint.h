@@ -87,7 +87,6 @@ struct coap_endpoint {
 	struct coap_peer ring;       /* .newer: the least recently heard */
 	unsigned n_peers, n_unacked;
 	size_t remembered;           /* bytes of replies */
-	uint64_t turned_away;        /* handshakes, as counted already */
 	struct { union coap_address to; size_t from, n; } batch[COAP_BATCH];
 	unsigned n_batch;
 	struct buf out;

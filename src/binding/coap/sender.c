@@ -107,6 +107,14 @@ static bool open_side(struct side *side)
 	return side->open;
 }
 
+/* A request goes to one host: what is for many has no security association, and no single answer (TS-0008 annex B; SEC-022). */
+static bool is_one(const struct sockaddr *a)
+{
+	if (a->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) < 0xe0000000;
+	return !IN6_IS_ADDR_MULTICAST(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+}
+
 static void begin(struct sending *g, struct sockaddr *a)
 {
 	struct side *side = g->side;
@@ -116,7 +124,7 @@ static void begin(struct sending *g, struct sockaddr *a)
 		((struct sockaddr_in *)(void *)a)->sin_port = htons(g->port);
 	else
 		((struct sockaddr_in6 *)(void *)a)->sin6_port = htons(g->port);
-	p = side->sender->stopped || g->call.options.failed || g->call.payload.failed ? NULL : peer_of(g, a);
+	p = side->sender->stopped || !is_one(a) || g->call.options.failed || g->call.payload.failed ? NULL : peer_of(g, a);
 	if (!p) {
 		nobody(g);
 		return;
