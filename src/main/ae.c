@@ -22,7 +22,10 @@ static const char *help =
 	"An ADDRESS is cse/sensor/temp, an unstructured id, /other-cse/..., or //sp/cse/...\n"
 	"A TYPE is a name or number: ae, container, cnt, 3. Attributes have their short names.\n"
 	"\n"
-	"  --cse URL          of the CSE, http:// or https:// [http://127.0.0.1:8080, or $REEVE_CSE]\n"
+	"  --cse URL          of the CSE: http, https, coap, coaps, ws or wss; mqtt or mqtts with its broker\n"
+	"                     [http://127.0.0.1:8080, or $REEVE_CSE]\n"
+	"  --cse-id ID        mqtt: which CSE at the broker [/reeve]\n"
+	"  --credential-id ID mqtt: who registers before it has an id [12- and that of --psk]\n"
 	"  --from ORIGINATOR  who asks [$REEVE_FROM]; for a new AE may be C, S, or left out\n"
 	"  --name NAME        resource name of what is created\n"
 	"  --content JSON     the whole content instead of attributes: {\"m2m:cnt\":{...}}\n"
@@ -31,7 +34,7 @@ static const char *help =
 	"  --type T, --label L, --limit N, --offset N, --level N   what to discover\n"
 	"  --filter NAME=VALUE  any other filter condition or parameter of the query\n"
 	"  --events N,N       watch: 1 update, 2 delete, 3 child created, 4 child deleted [3,1]\n"
-	"  --listen ADDRESS   watch, listen: where notifications can reach us [127.0.0.1]\n"
+	"  --listen ADDRESS   watch, listen, with http and coap: where notifications can reach us [127.0.0.1]\n"
 	"  --port N           watch, listen: the port for them; 0 lets the system choose one [0]\n"
 	"  --role R, --token-id T, --local-token L   roles and tokens to rely on; each again for more\n"
 	"  --token JWT        the token itself; @FILE reads it from a file\n"
@@ -50,30 +53,19 @@ static const char *help =
 	"  reeve ae create cse/pump/flow cin --from Cpump con=21.5\n"
 	"  reeve ae retrieve cse/pump/flow/la --from Cpump\n";
 
-static int run(struct ae *ae, const char *method, struct slice address, const char *type, struct slice body)
+static int run(struct ae *ae, enum op op, struct slice address, int64_t ty, struct slice body)
 {
 	struct client_answer a;
-	struct buf path;
-	char why[256];
-	int status;
+	int status = ae_call(ae, op, address, ty, body, &a) ? ae_answer(ae, &a) : EXIT_UNREACHABLE;
 
-	buf_init(&path, 65536);
-	ae_path(ae, address, &path);
-	if (client_call(&ae->client, method, buf_view(&path), type, body, &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
-		status = EXIT_UNREACHABLE;
-	} else {
-		status = ae_answer(ae, &a);
-	}
 	client_answer_free(&a);
-	buf_free(&path);
 	return status;
 }
 
 static int op_create(struct ae *ae)
 {
 	const struct model_res *m = ae->n_args >= 2 ? ae_type(slice_str(ae->args[1])) : NULL;
-	char type[64], why[256];
+	char why[256];
 	struct buf body;
 	int status;
 
@@ -81,7 +73,6 @@ static int op_create(struct ae *ae)
 		return usage_error("ae", "create needs the address of the parent and a type");
 	if (!m)
 		return usage_error("ae", "\"%s\" is no resource type", ae->args[1]);
-	snprintf(type, sizeof(type), "application/json;ty=%d", (int)m->ty);
 	buf_init(&body, 16 << 20);
 	if (ae->content.p)
 		buf_slice(&body, ae->content);
@@ -89,7 +80,7 @@ static int op_create(struct ae *ae)
 		buf_free(&body);
 		return usage_error("ae", "%s", why);
 	}
-	status = run(ae, "POST", slice_str(ae->args[0]), type, buf_view(&body));
+	status = run(ae, OP_CREATE, slice_str(ae->args[0]), m->ty, buf_view(&body));
 	buf_free(&body);
 	return status;
 }
@@ -98,16 +89,11 @@ static int op_create(struct ae *ae)
 static int ask_root(struct ae *ae, struct slice address, struct slice *root)
 {
 	struct client_answer a;
-	struct buf path;
 	struct json j;
 	struct slice why_json, s;
-	char why[256];
 	int status = EXIT_OK;
 
-	buf_init(&path, 65536);
-	ae_path(ae, address, &path);
-	if (client_call(&ae->client, "GET", buf_view(&path), NULL, S(""), &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
+	if (!ae_call(ae, OP_RETRIEVE, address, 0, (struct slice){ NULL, 0 }, &a)) {
 		status = EXIT_UNREACHABLE;
 	} else if (a.rsc < 2000 || a.rsc >= 3000) {
 		status = ae_answer(ae, &a);
@@ -121,7 +107,6 @@ static int ask_root(struct ae *ae, struct slice address, struct slice *root)
 			*root = json_inner(&j, 1);
 	}
 	client_answer_free(&a);
-	buf_free(&path);
 	return status;
 }
 
@@ -151,7 +136,7 @@ static int op_update(struct ae *ae, const struct model_res *m)
 			return usage_error("ae", "%s", why);
 		}
 	}
-	status = run(ae, "PUT", address, "application/json", buf_view(&body));
+	status = run(ae, OP_UPDATE, address, 0, buf_view(&body));
 	buf_free(&body);
 	return status;
 }
@@ -160,14 +145,14 @@ static int op_notify(struct ae *ae)
 {
 	if (ae->n_args != 1 || !ae->content.p)
 		return usage_error("ae", "notify needs an address and --content JSON");
-	return run(ae, "POST", slice_str(ae->args[0]), "application/json", ae->content);
+	return run(ae, OP_NOTIFY, slice_str(ae->args[0]), 0, ae->content);
 }
 
-static int op_plain(struct ae *ae, const char *method)
+static int op_plain(struct ae *ae, enum op op)
 {
 	if (ae->n_args != 1)
 		return usage_error("ae", "%s needs one address", ae->op);
-	return run(ae, method, slice_str(ae->args[0]), NULL, S(""));
+	return run(ae, op, slice_str(ae->args[0]), 0, (struct slice){ NULL, 0 });
 }
 
 struct given { const struct model_res *type; const char *discover_type; };
@@ -199,7 +184,11 @@ static bool value_flag(struct ae *ae, const char *flag, const char *value, struc
 	else if (!strcmp(flag, "--content"))
 		ae->content = v;
 	else if (!strcmp(flag, "--listen"))
-		ae->listen = value;
+		ae->client.listen = value;
+	else if (!strcmp(flag, "--cse-id"))
+		ae->client.cse_id = value;
+	else if (!strcmp(flag, "--credential-id"))
+		ae->client.credential = value;
 	else if (!strcmp(flag, "--events"))
 		ae->events = value;
 	else if (!strcmp(flag, "--port")) {
@@ -208,7 +197,7 @@ static bool value_flag(struct ae *ae, const char *flag, const char *value, struc
 			snprintf(why, 256, "--port %.100s: write a number up to 65535", value);
 			return false;
 		}
-		ae->port = (uint16_t)port;
+		ae->client.listen_port = (uint16_t)port;
 	}
 	else if (!strcmp(flag, "--release"))
 		ae->client.release = value;
@@ -282,18 +271,18 @@ static int dispatch(struct ae *ae, struct given *g)
 	if (!strcmp(ae->op, "create"))
 		return op_create(ae);
 	if (!strcmp(ae->op, "retrieve"))
-		return op_plain(ae, "GET");
+		return op_plain(ae, OP_RETRIEVE);
 	if (!strcmp(ae->op, "update"))
 		return op_update(ae, g->type);
 	if (!strcmp(ae->op, "delete"))
-		return op_plain(ae, "DELETE");
+		return op_plain(ae, OP_DELETE);
 	if (!strcmp(ae->op, "discover")) {
 		ae_query(ae, "fu", S("1"));
 		if (g->type) {
 			snprintf(ty, sizeof(ty), "%d", (int)g->type->ty);
 			ae_query(ae, "ty", slice_str(ty));
 		}
-		return op_plain(ae, "GET");
+		return op_plain(ae, OP_RETRIEVE);
 	}
 	if (!strcmp(ae->op, "notify"))
 		return op_notify(ae);
@@ -307,8 +296,9 @@ static int dispatch(struct ae *ae, struct given *g)
 int cmd_ae(int argc, char **argv)
 {
 	const char *url = getenv("REEVE_CSE"), *from = getenv("REEVE_FROM");
-	struct ae ae = { .client = { .timeout = 30 * USEC_S, .release = "3", .max_answer = 256 << 20 },
-			 .listen = "127.0.0.1", .events = "3,1" };
+	struct ae ae = { .client = { .timeout = 30 * USEC_S, .release = "3", .max_answer = 256 << 20, .cse_id = "/reeve",
+				     .listen = "127.0.0.1" },
+			 .events = "3,1" };
 	struct given g = { 0 };
 	char why[256] = "";
 	int status;
@@ -326,6 +316,8 @@ int cmd_ae(int argc, char **argv)
 		status = usage_error("ae", "%s", why);
 	else if (!clean(ae.client.from) || !clean(slice_str(ae.client.release)))
 		status = usage_error("ae", "--from and --release take no blanks and no control characters");
+	else if (ae.client.cse_id[0] != '/' || !clean(slice_str(ae.client.cse_id)) || !clean(slice_str(ae.client.credential)))
+		status = usage_error("ae", "--cse-id is an id like /reeve; it and --credential-id take no blanks");
 	else {
 		ae_claims_finish(&ae);
 		status = dispatch(&ae, &g);

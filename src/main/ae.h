@@ -20,8 +20,6 @@ struct ae {
 	struct slice content;    /* --content: JSON text */
 	struct buf query;        /* "?rcn=4&lbl=x" */
 	struct buf claims[AE_CLAIMS]; /* values with '+' between, as they go into query or header */
-	const char *listen;      /* watch, listen: address to listen on */
-	uint16_t port;           /* the same: 0 for any */
 	const char *events;      /* watch: net */
 };
 
@@ -32,14 +30,15 @@ const struct model_res *ae_type(struct slice text);
 REEVE_MUST_CHECK enum reeve_rc ae_content(struct ae *ae, const struct model_res *m, struct slice root, char **args, int n,
 					  struct buf *out, char why[256]);
 
-/* Path of a request line from a oneM2M address, with the query. */
-void ae_path(const struct ae *ae, struct slice address, struct buf *out);
+/* One request. On failure the reason is told on standard error and false returned. The answer is to be freed in any case. */
+bool ae_call(struct ae *ae, enum op op, struct slice address, int64_t ty, struct slice content, struct client_answer *a);
+
 /* A flag that says what the request claims about its rights (ae_claims.c): takes `flag` and its value. False: it is none of these, or
  * why[0] tells what is wrong with it. */
 bool ae_claim(struct ae *ae, const char *flag, const char *value, char why[256]);
 /* The same for flags without a value. */
 bool ae_claim_flag(struct ae *ae, const char *flag);
-/* When all flags are read: query and headers of the client. */
+/* When all flags are read: into the query and the client. */
 void ae_claims_finish(struct ae *ae);
 /* What an answer says about rights, on standard error. True: its body was about that and is told. */
 bool ae_rights_told(const struct ae *ae, const struct client_answer *a);

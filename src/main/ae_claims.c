@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `reeve ae`: roles, tokens and signatures that a request relies on, and what an answer tells about rights.
  *
- * Role IDs and token identifiers go into the query, tokens and signatures into headers of their own, values joined by '+'
+ * Role IDs and token identifiers go into the query, tokens and signatures beside it, values joined by '+'
  * (TS-0009 6.2.2.2, 6.4.19, 6.4.24). A token is a secret and a command line is not: --token @FILE reads it from a file. */
 #include <stdio.h>
 
 #include "base/file.h"
-#include "binding/claims.h"
 #include "main/ae.h"
 
 enum { TOKEN_MOST = 65536 };
@@ -73,21 +72,13 @@ bool ae_claim_flag(struct ae *ae, const char *flag)
 
 void ae_claims_finish(struct ae *ae)
 {
-	static const char *const names[AE_CLAIMS] = { "rids", "tids", "ltids", "Authorization", "X-M2M-AS" };
-	struct buf headers;
+	static const char *const names[] = { "rids", "tids", "ltids" };
 
-	buf_init(&headers, 1 << 20);
-	for (size_t k = 0; k < AE_CLAIMS; k++) {
-		if (!ae->claims[k].n)
-			continue;
-		if (k < AE_TOKENS)
+	for (size_t k = 0; k < AE_TOKENS; k++)
+		if (ae->claims[k].n)
 			buf_printf(&ae->query, "%s%s=%.*s", ae->query.n ? "&" : "?", names[k], SF(buf_view(&ae->claims[k])));
-		else
-			buf_printf(&headers, "%s: %.*s\r\n", names[k], SF(buf_view(&ae->claims[k])));
-	}
-	if (headers.n)
-		ae->client.headers = arena_dup(&ae->memory, buf_view(&headers));
-	buf_free(&headers);
+	ae->client.tokens = buf_view(&ae->claims[AE_TOKENS]);
+	ae->client.signatures = buf_view(&ae->claims[AE_SIGNATURES]);
 }
 
 /* A list of authorization systems: {"dasi":[{"uri":"http://..."}]} */
@@ -109,7 +100,7 @@ static void tell_systems(struct arena *a, struct slice tqf)
 
 bool ae_rights_told(const struct ae *ae, const struct client_answer *a)
 {
-	struct slice rest = buf_view(&a->tokens), tqf = { NULL, 0 };
+	struct slice rest = buf_view(&a->tokens), tqf = buf_view(&a->systems);
 	struct arena mem;
 
 	if (ae->json)
@@ -127,8 +118,6 @@ bool ae_rights_told(const struct ae *ae, const struct client_answer *a)
 	}
 	if (a->sign)
 		fputs("reeve: a signature is asked for: --signature\n", stderr);
-	if (a->rsc >= 4000)
-		tqf = claim_tqf_read(buf_view(&a->body));
 	if (!tqf.n)
 		return false;
 	arena_init(&mem, NULL, 0, 1 << 20);

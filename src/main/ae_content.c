@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "binding/http/map.h"
 #include "main/ae.h"
 #include "main/commands.h"
 
@@ -136,10 +135,16 @@ void ae_query(struct ae *ae, const char *name, struct slice value)
 	ae_escape(&ae->query, value);
 }
 
-void ae_path(const struct ae *ae, struct slice address, struct buf *out)
+bool ae_call(struct ae *ae, enum op op, struct slice address, int64_t ty, struct slice content, struct client_answer *a)
 {
-	http_map_path(out, address);
-	buf_slice(out, buf_view(&ae->query));
+	const struct client_request q = { .op = op, .to = address, .query = buf_view(&ae->query), .ty = ty, .content = content };
+	const struct client *c = &ae->client;
+	char why[CLIENT_WHY_MAX] = "";
+
+	if (client_call(&ae->client, &q, a, why) == RC_OK)
+		return true;
+	fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(c), c->host, c->port, why);
+	return false;
 }
 
 /* --- for people --- */

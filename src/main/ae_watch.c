@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `reeve ae watch`: subscribe, print notifications until Ctrl-C, unsubscribe. `reeve ae listen` only prints.
  *
- * A listener of its own on a port the system chooses; its URL is the notification target. The subscription expires by
- * itself after a day, so that a killed watcher leaves nothing for ever. Every notification is answered with 2000; a
- * message that is none, or too long, closes its connection. */
-#include <arpa/inet.h>
+ * Over HTTP a listener of its own on a port the system chooses; its URL is the notification target. Every notification is answered with
+ * 2000; a message that is none, or too long, closes its connection. Other bindings bring notifications by themselves (client_listen).
+ * The subscription expires by itself after a day, so that a killed watcher leaves nothing for ever. */
 #include <errno.h>
 #include <http_parser.h>
 #include <poll.h>
@@ -19,14 +18,14 @@
 #include "main/ae.h"
 #include "main/commands.h"
 
-enum { CONNECTIONS = 16, BODY_MAX = 16 << 20, HEADER_MAX = 65536 };
+enum { CONNECTIONS = 16, BODY_MAX = 16 << 20, HEADER_MAX = 65536, HEAR_MS = 1000 };
 
 struct connection {
 	int fd;
 	http_parser hp;
 	struct buf body, field, value, rqi;
 	bool in_value, stop;
-	const struct ae *ae;
+	const struct watch *watch;
 };
 
 struct watch {
@@ -35,7 +34,7 @@ struct watch {
 	struct connection c[CONNECTIONS];
 	struct slice sub;         /* address of the subscription */
 	bool ended;
-	char url[128];
+	struct buf url;           /* notification target */
 };
 
 static void header_done(struct connection *c)
@@ -95,22 +94,38 @@ static void print_event(const struct json *j, uint32_t sgn)
 		ae_print(json_raw(j, rep));
 }
 
-/* {"m2m:sgn":{...}} or {"m2m:agn":{"m2m:sgn":[...]}}: a verification says nothing to people, the end of the subscription does. */
-static void print_notification(struct connection *c)
+static struct slice last_part(struct slice address)
+{
+	size_t n = address.n;
+
+	while (n && address.p[n - 1] != '/')
+		n--;
+	return slice_skip(address, n);
+}
+
+/* Is the notification at sgn of the subscription `sub`? Of one that ended before us a binding may still have kept the news. */
+static bool is_of(struct arena *a, const struct json *j, uint32_t sgn, struct slice sub)
+{
+	return slice_eq(last_part(json_string(a, j, json_member(j, sgn, S("sur")))), last_part(sub));
+}
+
+/* {"m2m:sgn":{...}} or {"m2m:agn":{"m2m:sgn":[...]}}: a verification says nothing to people. True: the subscription has ended,
+ * which is `sub` where we watch one. */
+static bool print_notification(const struct ae *ae, struct slice sub, struct slice content)
 {
 	struct arena a;
 	struct json j;
 	struct slice why;
 	uint32_t sgn = 0;
-	bool yes = false;
+	bool yes = false, ended = false;
 
-	if (c->ae->json) {
-		printf("%.*s\n", SF(buf_view(&c->body)));
+	if (ae->json) {
+		printf("%.*s\n", SF(content));
 		fflush(stdout);
-		return;
+		return false;
 	}
 	arena_init(&a, NULL, 0, 64 << 20);
-	if (json_parse(&a, buf_view(&c->body), &json_default_limits, &j, &why) == RC_OK) {
+	if (json_parse(&a, content, &json_default_limits, &j, &why) == RC_OK) {
 		const uint32_t agn = json_member(&j, 0, S("m2m:agn")), list = agn ? json_member(&j, agn, S("m2m:sgn")) : 0;
 		if (list && json_kind(&j, list) == J_ARRAY)
 			for (uint32_t k = list + 1; k < j.tok[list].next; k = j.tok[k].next)
@@ -118,12 +133,29 @@ static void print_notification(struct connection *c)
 		sgn = json_member(&j, 0, S("m2m:sgn"));
 	}
 	if (sgn && json_bool(&j, json_member(&j, sgn, S("sud")), &yes) && yes) {
-		puts("--- the subscription ended");
-		c->stop = true;
+		ended = !ae->n_args || is_of(&a, &j, sgn, sub);
+		if (ended)
+			puts("--- the subscription ended");
 	} else if (sgn && !json_member(&j, sgn, S("vrq")))
 		print_event(&j, sgn);
 	arena_reset(&a);
 	fflush(stdout);
+	return ended;
+}
+
+/* Watching, and the subscription is gone already: there is nothing to remove. */
+static void ended(struct watch *w)
+{
+	w->sub = S("");
+	w->ended = true;
+}
+
+static void told(void *ctx, struct slice content)
+{
+	struct watch *w = ctx;
+
+	if (print_notification(w->ae, w->sub, content) && w->ae->n_args)
+		ended(w);
 }
 
 static int on_complete(http_parser *hp)
@@ -132,7 +164,7 @@ static int on_complete(http_parser *hp)
 	struct buf b;
 	size_t sent = 0;
 
-	print_notification(c);
+	c->stop |= print_notification(c->watch->ae, c->watch->sub, buf_view(&c->body));
 	buf_init(&b, 4096 + c->rqi.n);
 	buf_printf(&b, "HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\nX-M2M-RVI: 3\r\nX-M2M-RI: %.*s\r\nContent-Length: 0\r\n\r\n",
 		   SF(buf_view(&c->rqi)));
@@ -171,7 +203,7 @@ static void accept_one(struct watch *w)
 			struct connection *c = &w->c[i];
 			memset(c, 0, sizeof(*c));
 			c->fd = fd;
-			c->ae = w->ae;
+			c->watch = w;
 			buf_init(&c->body, BODY_MAX);
 			buf_init(&c->field, 1024);
 			buf_init(&c->value, HEADER_MAX);
@@ -194,48 +226,46 @@ static void read_connection(struct connection *c)
 		close_connection(c);
 }
 
-static enum reeve_rc open_listener(struct watch *w, char why[256])
+/* Over HTTP a listener of our own, over any other binding what the client has. */
+static enum reeve_rc open_listener(struct watch *w, char why[CLIENT_WHY_MAX])
 {
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(w->ae->port) };
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(w->ae->port) };
-	const int yes = 1;
-	const bool is6 = inet_pton(AF_INET6, w->ae->listen, &v6.sin6_addr) == 1;
-	struct sockaddr *sa = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
+	struct client *c = &w->ae->client;
+	uint16_t port = c->listen_port;
 
-	if (!is6 && inet_pton(AF_INET, w->ae->listen, &v4.sin_addr) != 1) {
-		snprintf(why, 256, "--listen %.100s: write a numeric address of this machine", w->ae->listen);
-		return RC_INVALID;
+	if (!client_is_http(c)) {
+		c->told = told;
+		c->told_ctx = w;
+		return client_listen(c, &w->url, why);
 	}
-	w->listener = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (w->listener < 0 || setsockopt(w->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
-	    bind(w->listener, sa, len) < 0 || listen(w->listener, CONNECTIONS) < 0 ||
-	    getsockname(w->listener, sa, &len) < 0) {
-		snprintf(why, 256, "cannot listen on %.100s: %s", w->ae->listen, strerror(errno));
+	w->listener = client_socket(c->listen, &port, false, why);
+	if (w->listener < 0)
+		return RC_INVALID;
+	if (listen(w->listener, CONNECTIONS) < 0) {
+		snprintf(why, CLIENT_WHY_MAX, "cannot listen on %.100s: %s", c->listen, strerror(errno));
 		return RC_IO;
 	}
-	snprintf(w->url, sizeof(w->url), is6 ? "http://[%s]:%u/" : "http://%s:%u/", w->ae->listen,
-		 ntohs(is6 ? v6.sin6_port : v4.sin_port));
+	buf_printf(&w->url, strchr(c->listen, ':') ? "http://[%s]:%u/" : "http://%s:%u/", c->listen, port);
 	return RC_OK;
 }
 
-/* The answer to the Create comes while verification may already knock at the listener: that one waits in the backlog. */
+/* The answer to the Create comes while verification may already knock at the listener: that one waits in the backlog, or is answered by
+ * the client on the way. */
 static int subscribe(struct watch *w)
 {
 	struct ae *ae = w->ae;
 	struct client_answer a;
-	struct buf path, body;
-	char until[TEXT_TIMESTAMP_MAX], why[256];
+	struct buf body;
+	char until[TEXT_TIMESTAMP_MAX];
 	const size_t n = text_timestamp_write((clock_wall() / USEC_S + 86400) * USEC_S, until);
 	int status = EXIT_OK;
 
-	buf_init(&path, 65536);
 	buf_init(&body, 65536);
-	ae_path(ae, slice_str(ae->args[0]), &path);
-	buf_printf(&body, "{\"m2m:sub\":{\"nu\":[\"%s\"],\"su\":\"%s\",\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}",
-		   w->url, w->url, (int)n, until, ae->events);
-	if (client_call(&ae->client, "POST", buf_view(&path), "application/json;ty=23", buf_view(&body), &a, why) != RC_OK) {
-		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
+	buf_lit(&body, "{\"m2m:sub\":{\"nu\":[");
+	buf_json(&body, buf_view(&w->url));
+	buf_lit(&body, "],\"su\":");
+	buf_json(&body, buf_view(&w->url));
+	buf_printf(&body, ",\"nct\":1,\"et\":\"%.*s\",\"enc\":{\"net\":[%s]}}}", (int)n, until, ae->events);
+	if (!ae_call(ae, OP_CREATE, slice_str(ae->args[0]), 23, buf_view(&body), &a)) {
 		status = EXIT_UNREACHABLE;
 	} else if (a.rsc != 2001) {
 		status = ae_answer(ae, &a);
@@ -250,7 +280,6 @@ static int subscribe(struct watch *w)
 		w->sub = sub ? json_string(&ae->memory, &j, json_member(&j, sub, S("ri"))) : S("");
 	}
 	client_answer_free(&a);
-	buf_free(&path);
 	buf_free(&body);
 	return status;
 }
@@ -258,20 +287,16 @@ static int subscribe(struct watch *w)
 static void unsubscribe(struct watch *w)
 {
 	struct client_answer a;
-	struct buf path;
-	char why[256];
 
 	if (!w->sub.n)
 		return;
-	buf_init(&path, 65536);
-	ae_path(w->ae, w->sub, &path);
-	if (client_call(&w->ae->client, "DELETE", buf_view(&path), NULL, S(""), &a, why) != RC_OK)
-		fprintf(stderr, "reeve: the subscription %.*s could not be removed: %s; it expires in a day\n", SF(w->sub), why);
+	if (!ae_call(w->ae, OP_DELETE, w->sub, 0, (struct slice){ NULL, 0 }, &a))
+		fprintf(stderr, "reeve: the subscription %.*s could not be removed; it expires in a day\n", SF(w->sub));
 	client_answer_free(&a);
-	buf_free(&path);
 }
 
-static void serve(struct watch *w)
+/* Until a signal. */
+static void serve_http(struct watch *w)
 {
 	for (;;) {
 		struct pollfd p[2 + CONNECTIONS] = { { .fd = w->signals, .events = POLLIN }, { .fd = w->listener, .events = POLLIN } };
@@ -284,10 +309,8 @@ static void serve(struct watch *w)
 		for (int i = 0; i < CONNECTIONS; i++) {
 			if (p[2 + i].revents)
 				read_connection(&w->c[i]);
-			if (w->c[i].stop && w->ae->n_args) { /* watching, and the subscription is gone already */
-				w->sub = S("");
-				w->ended = true;
-			}
+			if (w->c[i].stop && w->ae->n_args)
+				ended(w);
 		}
 		if (w->ended)
 			return;
@@ -296,22 +319,31 @@ static void serve(struct watch *w)
 	}
 }
 
-/* What both begin with; an exit status. */
-static int begin(struct watch *w)
+/* The same for the bindings that bring notifications themselves. */
+static int serve_binding(struct watch *w)
 {
-	sigset_t set;
-	char why[256];
+	struct client *c = &w->ae->client;
+	char why[CLIENT_WHY_MAX];
 
-	if (open_listener(w, why) != RC_OK)
-		return usage_error("ae", "%s", why);
-	for (int i = 0; i < CONNECTIONS; i++)
-		w->c[i].fd = -1;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	w->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	while (!w->ended) {
+		struct pollfd p[2] = { { .fd = w->signals, .events = POLLIN }, { .fd = client_listening(c), .events = POLLIN } };
+
+		if (client_hear(c, why) != RC_OK) {
+			fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(c), c->host, c->port, why);
+			w->sub = S(""); /* there is no way left to remove it; it expires in a day */
+			return EXIT_UNREACHABLE;
+		}
+		if (!w->ended && poll(p, 2, HEAR_MS) > 0 && p[0].revents)
+			break;
+	}
+	return EXIT_OK;
+}
+
+static int serve(struct watch *w)
+{
+	if (!client_is_http(&w->ae->client))
+		return serve_binding(w);
+	serve_http(w);
 	return EXIT_OK;
 }
 
@@ -320,8 +352,36 @@ static void end(struct watch *w)
 	for (int i = 0; i < CONNECTIONS; i++)
 		if (w->c[i].fd >= 0)
 			close_connection(&w->c[i]);
-	close(w->listener);
+	if (w->listener >= 0)
+		close(w->listener);
 	close(w->signals);
+	buf_free(&w->url);
+}
+
+/* What both begin with; an exit status. */
+static int begin(struct watch *w)
+{
+	sigset_t set;
+	char why[CLIENT_WHY_MAX];
+	enum reeve_rc rc;
+
+	buf_init(&w->url, 4096);
+	for (int i = 0; i < CONNECTIONS; i++)
+		w->c[i].fd = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	rc = open_listener(w, why);
+	if (rc == RC_OK)
+		return EXIT_OK;
+	end(w);
+	if (rc == RC_INVALID)
+		return usage_error("ae", "%s", why);
+	fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&w->ae->client), w->ae->client.host, w->ae->client.port, why);
+	return EXIT_UNREACHABLE;
 }
 
 int ae_watch(struct ae *ae)
@@ -337,7 +397,7 @@ int ae_watch(struct ae *ae)
 		return status;
 	if ((status = subscribe(&w)) == EXIT_OK) {
 		fprintf(stderr, "watching %s; Ctrl-C ends it\n", ae->args[0]);
-		serve(&w);
+		status = serve(&w);
 		unsubscribe(&w);
 	}
 	end(&w);
@@ -353,8 +413,8 @@ int ae_listen(struct ae *ae)
 		return usage_error("ae", "listen takes no address: subscribe with this URL as notification target");
 	if ((status = begin(&w)) != EXIT_OK)
 		return status;
-	fprintf(stderr, "notifications to %s are shown here; Ctrl-C ends it\n", w.url);
-	serve(&w);
+	fprintf(stderr, "notifications to %.*s are shown here; Ctrl-C ends it\n", SF(buf_view(&w.url)));
+	status = serve(&w);
 	end(&w);
 	return status;
 }

@@ -53,7 +53,7 @@ static bool take_value(struct credential_args *q, const char *flag, const char *
 		{ "--as-cse", &q->as_cse }, { "--domain", &q->domain }, { "--label", &q->label }, { "--expires", &q->expires },
 		{ "--file", &q->file }, { "--raw-key", &q->raw_key }, { "--data", &q->s.c.data },
 	};
-	char why[256], other[32];
+	char why[256] = "", other[32];
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(flag, plain[i].flag)) {
@@ -68,8 +68,10 @@ static bool take_value(struct credential_args *q, const char *flag, const char *
 	}
 	if (!strcmp(flag, "--cse")) {
 		q->cse = value;
-		if (client_url(&q->client, value, why) == RC_OK)
+		if (client_url(&q->client, value, why) == RC_OK && client_is_http(&q->client))
 			return true;
+		if (!*why)
+			snprintf(why, sizeof(why), "--cse %.100s: credentials are administered over https://", value);
 		usage_error("credential", "%s", why);
 		return q->bad = true;
 	}

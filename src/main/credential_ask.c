@@ -29,7 +29,7 @@ static enum reeve_rc call(struct credential_args *q, const char *method, struct 
 			  struct buf *answer, char why[256])
 {
 	struct client_answer a;
-	enum reeve_rc rc = client_call(&q->client, method, path, body.n ? "application/json" : NULL, body, &a, why);
+	enum reeve_rc rc = client_http(&q->client, method, path, body.n ? "application/json" : NULL, body, &a, why);
 
 	if (rc == RC_OK) {
 		*status = a.status;

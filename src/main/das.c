@@ -40,14 +40,10 @@ struct admin {
 
 /* --- answers --- */
 
-static int call(struct admin *a, const char *method, struct slice path, struct client_answer *out)
+static int call(struct admin *a, enum op op, struct slice address, struct client_answer *out)
 {
-	char why[256];
-
-	if (client_call(&a->ae.client, method, path, NULL, (struct slice){ NULL, 0 }, out, why) != RC_OK) {
-		fprintf(stderr, "reeve das: %s://%s:%s: %s\n", client_scheme(&a->ae.client), a->ae.client.host, a->ae.client.port, why);
+	if (!ae_call(&a->ae, op, address, 0, (struct slice){ NULL, 0 }, out))
 		return EXIT_UNREACHABLE;
-	}
 	return out->rsc >= 2000 && out->rsc < 3000 ? EXIT_OK : ae_answer(&a->ae, out);
 }
 
@@ -123,10 +119,11 @@ static int op_list(struct admin *a)
 	int status;
 
 	for (unsigned offset = 0;;) {
-		struct slice path = arena_printf(&a->ae.memory, offset ? "/%s?rcn=4&ty=32&lvl=1&ofst=%u" : "/%s?rcn=4&ty=32&lvl=1", a->base,
-						 offset);
-
-		status = call(a, "GET", path, &out);
+		buf_clear(&a->ae.query);
+		buf_lit(&a->ae.query, "?rcn=4&ty=32&lvl=1");
+		if (offset)
+			buf_printf(&a->ae.query, "&ofst=%u", offset);
+		status = call(a, OP_RETRIEVE, slice_str(a->base), &out);
 		if (status != EXIT_OK)
 			break;
 		n += print_list(a, buf_view(&out.body));
@@ -149,19 +146,14 @@ static int find(struct admin *a, struct slice id, struct slice *path)
 	struct client_answer out;
 	struct slice why;
 	struct json j;
-	struct buf q;
 	uint32_t list;
 	int status;
 
-	buf_init(&a->ae.query, 4096);
 	ae_query(&a->ae, "fu", S("1"));
 	ae_query(&a->ae, "ty", S("32"));
 	ae_query(&a->ae, "tkid", id);
-	buf_init(&q, 8192);
-	ae_path(&a->ae, slice_str(a->base), &q);
-	status = call(a, "GET", buf_view(&q), &out);
-	buf_free(&q);
-	buf_free(&a->ae.query);
+	status = call(a, OP_RETRIEVE, slice_str(a->base), &out);
+	buf_clear(&a->ae.query);
 	*path = (struct slice){ NULL, 0 };
 	if (status == EXIT_OK) {
 		struct slice body = arena_dup(&a->ae.memory, buf_view(&out.body));
@@ -178,22 +170,19 @@ static int find(struct admin *a, struct slice id, struct slice *path)
 	return status;
 }
 
-static int op_one(struct admin *a, const char *method)
+static int op_one(struct admin *a, enum op op)
 {
 	struct client_answer out;
 	struct slice address, why;
 	struct json j;
-	struct buf path;
 	int status;
 
 	if (a->ae.n_args != 1)
 		return usage_error("das", "%s needs a Token-ID (name@domain)", a->ae.op);
 	if ((status = find(a, slice_str(a->ae.args[0]), &address)) != EXIT_OK)
 		return status;
-	buf_init(&path, 8192);
-	ae_path(&a->ae, address, &path);
-	status = call(a, method, buf_view(&path), &out);
-	if (status == EXIT_OK && !strcmp(method, "DELETE"))
+	status = call(a, op, address, &out);
+	if (status == EXIT_OK && op == OP_DELETE)
 		printf("revoked %s\n", a->ae.args[0]);
 	else if (status == EXIT_OK && json_parse(&a->ae.memory, buf_view(&out.body), &json_default_limits, &j, &why) == RC_OK && j.n > 2) {
 		if (a->ae.json) {
@@ -204,7 +193,6 @@ static int op_one(struct admin *a, const char *method)
 		}
 	}
 	client_answer_free(&out);
-	buf_free(&path);
 	return status;
 }
 
@@ -276,8 +264,10 @@ static int administer(const char *op, int argc, char **argv)
 	int status;
 
 	a.ae.op = op;
-	a.ae.client = (struct client){ .release = "3", .timeout = 30 * USEC_S, .max_answer = 64 << 20, .from = slice_str(from) };
+	a.ae.client = (struct client){ .release = "3", .timeout = 30 * USEC_S, .max_answer = 64 << 20, .from = slice_str(from),
+				      .cse_id = "/das" };
 	arena_init(&a.ae.memory, NULL, 0, 512 << 20);
+	buf_init(&a.ae.query, 4096);
 	if (!(a.ae.args = calloc((size_t)argc + 1, sizeof(char *))))
 		return EXIT_UNREACHABLE;
 	if (!url)
@@ -286,7 +276,9 @@ static int administer(const char *op, int argc, char **argv)
 	if (status == EXIT_OK && client_url(&a.ae.client, url, why) != RC_OK)
 		status = usage_error("das", "%s: %s", url, why);
 	if (status == EXIT_OK)
-		status = !strcmp(op, "list") ? op_list(&a) : op_one(&a, !strcmp(op, "revoke") ? "DELETE" : "GET");
+		status = !strcmp(op, "list") ? op_list(&a) : op_one(&a, !strcmp(op, "revoke") ? OP_DELETE : OP_RETRIEVE);
+	client_free(&a.ae.client);
+	buf_free(&a.ae.query);
 	free(a.ae.args);
 	arena_reset(&a.ae.memory);
 	return status;

@@ -124,26 +124,15 @@ static bool take_arguments(struct asked *q, int argc, char **argv, char why[256]
 }
 
 /* One request. On anything but success the reason is told and *status set. The answer is to be freed in any case. */
-static bool call(struct asked *q, const char *method, struct slice address, const char *type, struct slice body, struct client_answer *a,
-		 int *status)
+static bool call(struct asked *q, enum op op, struct slice address, int64_t ty, struct slice body, struct client_answer *a, int *status)
 {
-	struct ae *ae = &q->ae;
-	char why[256];
-	struct buf path;
-	bool good = false;
-
-	buf_init(&path, 65536);
-	ae_path(ae, address, &path);
-	if (client_call(&ae->client, method, buf_view(&path), type, body, a, why) != RC_OK) {
-		fprintf(stderr, "reeve: %s://%s:%s: %s\n", client_scheme(&ae->client), ae->client.host, ae->client.port, why);
+	if (!ae_call(&q->ae, op, address, ty, body, a))
 		*status = EXIT_UNREACHABLE;
-	} else if (a->rsc < 2000 || a->rsc >= 3000) {
-		*status = ae_answer(ae, a);
-	} else {
-		good = true;
-	}
-	buf_free(&path);
-	return good;
+	else if (a->rsc < 2000 || a->rsc >= 3000)
+		*status = ae_answer(&q->ae, a);
+	else
+		return true;
+	return false;
 }
 
 /* --- one role --- */
@@ -169,7 +158,7 @@ static bool read_role(struct asked *q, struct found *f, int *status)
 	struct slice text, why;
 	struct json j;
 	uint32_t obj;
-	bool good = call(q, "GET", f->address, NULL, S(""), &answer, status);
+	bool good = call(q, OP_RETRIEVE, f->address, 0, (struct slice){ NULL, 0 }, &answer, status);
 
 	if (good) {
 		text = arena_dup(a, buf_view(&answer.body));
@@ -269,7 +258,7 @@ static bool addresses(struct asked *q, struct slice **out, size_t *n, int *statu
 		ae_query(&q->ae, "tkhd", q->holder);
 	else if (q->role.n)
 		ae_query(&q->ae, "rlid", q->role);
-	good = call(q, "GET", q->at, NULL, S(""), &answer, status);
+	good = call(q, OP_RETRIEVE, q->at, 0, (struct slice){ NULL, 0 }, &answer, status);
 	buf_clear(&q->ae.query);
 	text = good ? arena_dup(a, buf_view(&answer.body)) : S("");
 	if (answer.partial)
@@ -340,7 +329,7 @@ static int list(struct asked *q)
 static bool take_away_one(struct asked *q, const struct found *f, size_t nth, int *status)
 {
 	struct client_answer answer;
-	bool good = call(q, "DELETE", f->address, NULL, S(""), &answer, status);
+	bool good = call(q, OP_DELETE, f->address, 0, (struct slice){ NULL, 0 }, &answer, status);
 
 	(void)nth;
 	client_answer_free(&answer);
@@ -425,7 +414,7 @@ static int assign(struct asked *q)
 	if (b.failed)
 		status = usage_error("role", "too long");
 	else {
-		if (call(q, "POST", q->at, "application/json;ty=31", buf_view(&b), &a, &status))
+		if (call(q, OP_CREATE, q->at, 31, buf_view(&b), &a, &status))
 			assigned(q, &a);
 		client_answer_free(&a);
 	}
@@ -463,7 +452,7 @@ static bool clean(struct slice s)
 int cmd_role(int argc, char **argv)
 {
 	const char *url = getenv("REEVE_CSE"), *from = getenv("REEVE_FROM");
-	struct asked q = { .ae = { .client = { .timeout = 30 * USEC_S, .release = "3", .max_answer = 16 << 20 } },
+	struct asked q = { .ae = { .client = { .timeout = 30 * USEC_S, .release = "3", .max_answer = 16 << 20, .cse_id = "/reeve" } },
 			   .at = S("cse"), .lasts = 8 * 3600 * USEC_S };
 	char why[256] = "";
 	int status;

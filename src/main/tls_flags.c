@@ -109,7 +109,7 @@ static enum reeve_rc check(const struct tls_flags *f, char why[TLS_WHY_MAX])
 	const char *wrong = NULL;
 
 	if (!!f->psk + !!f->cert + !!f->raw_key != 1)
-		wrong = "https needs a credential: one of --psk, --cert with --key, --raw-key";
+		wrong = "a security association needs a credential: one of --psk, --cert with --key, --raw-key";
 	else if (!f->cert != !f->key)
 		wrong = "--cert and --key go together";
 	else if (f->psk && (f->anchor || f->server_public_key))
@@ -121,14 +121,10 @@ static enum reeve_rc check(const struct tls_flags *f, char why[TLS_WHY_MAX])
 	return wrong ? RC_INVALID : RC_OK;
 }
 
-enum reeve_rc tls_flags_use(struct tls_flags *f, const char *host, bool datagram, char why[TLS_WHY_MAX])
+enum reeve_rc tls_flags_read(struct tls_flags *f, const char *host, char why[TLS_WHY_MAX])
 {
 	const char *name = f->server_name ? f->server_name : host;
-	struct tls_anchor anchor;
 	enum reeve_rc rc = check(f, why);
-	struct tls_options o = { .client = true, .datagram = datagram, .psk = f->psk, .forward_secrecy = true, .depth = 8,
-				 .certificate = f->cert || f->anchor, .raw = f->raw_key || f->server_public_key,
-				 .handshake_time = HANDSHAKE_TIME * USEC_S };
 
 	if (rc == RC_OK && f->psk)
 		rc = use_psk(f, why);
@@ -143,11 +139,24 @@ enum reeve_rc tls_flags_use(struct tls_flags *f, const char *host, bool datagram
 		snprintf(why, TLS_WHY_MAX, "\"%.100s\" is no domain name that a certificate could have: --server-name tells it", name);
 		return RC_INVALID;
 	}
+	if (f->anchor)
+		take_anchor(f->anchor, &f->anchors);
+	return RC_OK;
+}
+
+enum reeve_rc tls_flags_use(struct tls_flags *f, const char *host, bool datagram, char why[TLS_WHY_MAX])
+{
+	struct tls_options o = { .client = true, .datagram = datagram, .psk = f->psk, .forward_secrecy = true, .depth = 8,
+				 .certificate = f->cert || f->anchor, .raw = f->raw_key || f->server_public_key,
+				 .handshake_time = HANDSHAKE_TIME * USEC_S };
+	enum reeve_rc rc = tls_flags_read(f, host, why);
+
+	if (rc != RC_OK)
+		return rc;
 	if (f->anchor) {
-		take_anchor(f->anchor, &anchor);
-		f->want.flavour = anchor.flavour;
+		f->want.flavour = f->anchors.flavour;
 		f->want.name = f->want.server_name;
-		o.anchors = &anchor;
+		o.anchors = &f->anchors;
 		o.n_anchors = 1;
 	}
 	f->want.public_key = slice_str(f->server_public_key);

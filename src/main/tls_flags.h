@@ -25,16 +25,20 @@
 
 struct tls_flags {
 	const char *psk, *cert, *key, *raw_key, *anchor, *server_name, *server_public_key;
-	/* made of them by tls_flags_use: */
+	/* made of them by tls_flags_read, and by tls_flags_use: */
 	struct tls_setup *setup;
 	struct tls_want want;
 	struct tls_own own;
+	struct tls_anchor anchors;
 	struct key_ref *own_key, *psk_key;
 };
 
 /* Is flag ("--psk") one of these? Then its value is taken. */
 bool tls_flag(struct tls_flags *f, const char *flag, const char *value);
-/* Read the files, for a server at `host` over TLS or, with datagram, DTLS. RC_INVALID, RC_IO, RC_DENIED: why tells what to change. */
+/* Read the files, for a server at `host`: credential, name and anchor, for a TLS library that is not ours. RC_INVALID, RC_IO, RC_DENIED:
+ * why tells what to change. */
+REEVE_MUST_CHECK enum reeve_rc tls_flags_read(struct tls_flags *f, const char *host, char why[TLS_WHY_MAX]);
+/* The same, and make a setup of them, for a server at `host` over TLS or, with datagram, DTLS. */
 REEVE_MUST_CHECK enum reeve_rc tls_flags_use(struct tls_flags *f, const char *host, bool datagram, char why[TLS_WHY_MAX]);
 void tls_flags_free(struct tls_flags *f);
 

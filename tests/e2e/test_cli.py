@@ -88,7 +88,7 @@ def test_no_command():
     (["ae", "create", "cse", "cnt", "mni=many"], "make no JSON"),
     (["ae", "retrieve", "cse", "--from", "C x"], "no blanks"),
     (["ae", "retrieve", "cse", "--frm", "Cx"], 'no flag "--frm"'),
-    (["ae", "retrieve", "cse", "--cse", "coap://x"], "http://HOST:PORT"),
+    (["ae", "retrieve", "cse", "--cse", "ftp://x"], "http://HOST:PORT"),
     (["ae", "watch", "cse", "--events", "3;1"], "numbers with commas"),
     (["ae", "watch", "cse", "--listen", "localhost"], "numeric address"),
     (["explain"], "usage: reeve explain"),
