@@ -65,9 +65,11 @@ class Shell:
         found = re.search(r"\(decision (\w+);", got)
         if found:
             self.last_id = found.group(1)
-        pattern = "".join("(?:.*\n)*?" if line == "..." else
-                          re.escape(line).replace("TIME", TIME).replace("TOKEN", "[0-9a-f]+").replace(r"ID", self.last_id or "ID") + "\n" for line in expected)
+        pattern = "".join("(?:.*\n)*?" if line == "..." else self.pattern(line) + "\n" for line in expected)
         assert re.fullmatch(pattern, got), "%s\nprinted\n%s\ninstead of\n%s" % (command, got, "\n".join(expected))
+
+    def pattern(self, line):
+        return re.escape(line).replace("TIME", TIME).replace("TOKEN", "[0-9a-f]+").replace(r"ID", self.last_id or "ID")
 
     def end(self):
         for p, log in self.servers:
