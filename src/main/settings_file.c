@@ -300,7 +300,7 @@ static void check_mqtt(struct settings *s, FILE *err)
 		contradiction(s, err, "mqtt.broker is no address: write it like mqtt://127.0.0.1:1883 or mqtts://broker.example:8883/path");
 		return;
 	}
-	loopback = !strcmp(url.host, "localhost") || !strncmp(url.host, "127.", 4) || !strcmp(url.host, "::1");
+	loopback = !strcmp(url.host, "localhost") || address_is_loopback(url.host);
 	if (c->mqtt.trusted && !url.tls && !loopback)
 		contradiction(s, err,
 			      "mqtt.trusted: what a broker on another machine says of its clients is believed behind TLS only.\n"

@@ -106,7 +106,7 @@ def test_nobody_there(server, ae, receivers):
 
 
 def test_multicast(server, ae, receivers):
-    """SEC-022: nothing is sent to a group of hosts, in clear as little as over DTLS"""
+    """Nothing is sent to a group of hosts, in clear as little as over DTLS"""
     r = receivers()
     for bad in ("coap://224.0.1.187", "coaps://224.0.1.187", "coap://[ff02::fd]", "coaps://[ff02::fd]"):
         ae.notify(reachable(server, ae, [bad, r.url]).at, NOTE).expect(2000)

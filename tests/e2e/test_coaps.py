@@ -134,7 +134,7 @@ def known(world, name, **more):
 
 
 def test_symmetric_key(world):
-    """SEC-010: the mandatory suite with a pre-shared key; SEC-102, SEC-107: who that is decides what From may be"""
+    """SEC-010: the mandatory suite with a pre-shared key; SEC-102: who that is decides what From may be"""
     known(world, "keyed")
     c = keyed(world, "keyed")
     assert register(c, "Ckeyed", "keyed").rsc == 2001

@@ -81,7 +81,7 @@ def ae(name="Cpump"):
 
 LEAVES = {
     # name: (made by whom of what, what the log says)
-    "unknown CA (SEC-071)": (lambda p: p.stranger_ca.issue(ae()), "anchor"),
+    "unknown CA": (lambda p: p.stranger_ca.issue(ae()), "anchor"),
     "CA of another flavour (SEC-070)": (lambda p: p.cse_ca.issue(ae()), ""),
     "expired (SEC-072)": (lambda p: p.ae_ca.issue(ae(), start=now() - 9 * DAY, end=now() - DAY), "expired"),
     "not yet valid (SEC-072)": (lambda p: p.ae_ca.issue(ae(), start=now() + DAY), ""),
@@ -122,7 +122,7 @@ def test_certificates(world, wire, name):
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_revoked(world, wire):
-    """SEC-078 (its CRL, for AEs as well)"""
+    """A certificate on its CA's revocation list"""
     refused(world, wire, BAD_CERTIFICATE, "revoked", "-cipher", CERT[wire], leaf=world.revoked)
 
 

@@ -187,12 +187,21 @@ static bool believe_originator(struct exchange *ex)
 	return true;
 }
 
+/* Is the broker on this machine? A name that only begins like an address is none. */
+static bool is_this_machine(const char *host)
+{
+	uint8_t v4[4], v6[16];
+
+	return (uv_inet_pton(AF_INET, host, v4) == 0 && v4[0] == 127) ||
+	       (uv_inet_pton(AF_INET6, host, v6) == 0 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)(const void *)v6));
+}
+
 static bool believe(struct exchange *ex, enum mqtt_kind kind)
 {
 	const struct config *cfg = ex->mqtt->core->cfg;
 
 	ex->req.peer.open = cfg->mqtt.open;
-	ex->req.peer.local = !strncmp(ex->mqtt->url.host, "127.", 4) || !strcmp(ex->mqtt->url.host, "::1"); /* as docs/deviations.md says */
+	ex->req.peer.local = is_this_machine(ex->mqtt->url.host); /* as docs/deviations.md says */
 	if (!cfg->mqtt.trusted)
 		return true;
 	return kind == MQTT_REG_REQ ? believe_registration(ex) : believe_originator(ex);
