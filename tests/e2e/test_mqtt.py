@@ -98,7 +98,7 @@ def node(server, ae, **kw):
 
 
 def publish(port, topic, payload, *more):
-    subprocess.run(["mosquitto_pub", "-h", "localhost", "-p", str(port), "-q", "1", "-t", topic, "-m", payload, *map(str, more)], check=True, timeout=60)
+    subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-t", topic, "-m", payload, *map(str, more)], check=True, timeout=60)
 
 
 # --- the binding

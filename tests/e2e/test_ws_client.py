@@ -149,7 +149,7 @@ def test_who_we_called_may_not_call_us(new_server):
 def test_a_target_that_is_not_there_yet(new_server):
     port = free_port()
     s = new_server(FAST)
-    ae, cnt = subscribe(s, "ws://localhost:%d/" % port)
+    ae, cnt = subscribe(s, "ws://127.0.0.1:%d/" % port)
     ae.instance(cnt, "kept")
     wait_until(lambda: s.metrics()["notifications_failed"] >= 1)
     with WsServer(port=port) as target:
