@@ -70,7 +70,7 @@ static void on_info(const SSL *ssl, int where, int value)
 
 	snprintf(name, sizeof(name), "%.*s", SF(f->want.server_name));
 	if (where == SSL_CB_HANDSHAKE_START && !SSL_is_init_finished(ssl))
-		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, *name ? name : NULL);
+		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, (*name ? name : NULL));
 }
 
 /* libmosquitto says no more than that it failed. */

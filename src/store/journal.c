@@ -263,21 +263,19 @@ enum reeve_rc journal_append(struct journal_files *f, struct buf *b)
 		return RC_NOMEM;
 	r.sum = hash_stable(b->p + JOURNAL_RECORD, r.bytes) ^ hash_stable(&r, offsetof(struct record, sum));
 	memcpy(b->p, &r, sizeof(r));
-	if ((rc = write_at(f->fd[f->cur], b->p, whole, f->at)) != RC_OK || (rc = flush(f->fd[f->cur])) != RC_OK) {
-		journal_strike(f);
+	if ((rc = write_at(f->fd[f->cur], b->p, whole, f->at)) != RC_OK || (rc = flush(f->fd[f->cur])) != RC_OK)
 		return rc;
-	}
 	f->at += whole;
 	f->seq++;
 	return RC_OK;
 }
 
-void journal_strike(struct journal_files *f)
+enum reeve_rc journal_strike(struct journal_files *f)
 {
 	static const struct record none;
+	enum reeve_rc rc = f->size - f->at < sizeof(none) ? RC_OK : write_at(f->fd[f->cur], &none, sizeof(none), f->at);
 
-	if (f->size - f->at >= sizeof(none) && write_at(f->fd[f->cur], &none, sizeof(none), f->at) == RC_OK)
-		(void)flush(f->fd[f->cur]); /* the next record overwrites it anyway */
+	return rc == RC_OK ? flush(f->fd[f->cur]) : rc;
 }
 
 void journal_turn(struct journal_files *f)

@@ -54,12 +54,11 @@ REEVE_MUST_CHECK enum reeve_rc journal_forget_boot(struct journal_files *f);
 /* The identity of this run of the system: while it lasts, what was written is in its page cache. False: not to be had. */
 bool journal_boot(uint8_t boot[JOURNAL_BOOT]);
 
-/* Write a record behind the last one, durably. It is made in b, with JOURNAL_RECORD bytes of room before the changes. RC_LIMIT: no
- * room in this
- * file. After RC_IO, RC_FULL the place is as it was for the next one. */
+/* Write a record behind the last one, durably. It is made in b, with JOURNAL_RECORD bytes of room before the changes. RC_LIMIT: no room in
+ * this file. After another failure, and when what was written is not to count after all, its place has to be struck before anything else is done. */
 REEVE_MUST_CHECK enum reeve_rc journal_append(struct journal_files *f, struct buf *b);
-/* Strike the place where the next record goes: what was written there and not counted must not come back. */
-void journal_strike(struct journal_files *f);
+/* Durably: there is no record at the place where the next one goes. */
+REEVE_MUST_CHECK enum reeve_rc journal_strike(struct journal_files *f);
 /* Begin anew in the other file. */
 void journal_turn(struct journal_files *f);
 

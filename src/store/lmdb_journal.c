@@ -49,6 +49,7 @@ struct store_journal {
 	struct buf batch;
 	struct { size_t at, n; const void *room; } hole; /* of st_reserve: filled in by its caller, copied at the next change */
 	struct { unsigned cur; size_t at; } before; /* where the last record was written */
+	bool unstruck;             /* a record that does not count may be there: it has to go before it could be played */
 	uint64_t pages;            /* written since the base, about */
 	_Atomic(struct generation *) gen, next_gen; /* in which the pins are */
 	MDB_txn *pin;
@@ -541,6 +542,11 @@ enum reeve_rc st_journal_begin(struct store *s)
 	pthread_mutex_lock(&j->lock);
 	if (j->stage != STAGE_MAKING && j->stage != STAGE_USED)
 		await_checkpoint(j);
+	if (j->unstruck && (rc = journal_strike(&j->files)) != RC_OK) {
+		pthread_mutex_unlock(&j->lock);
+		return st_fail(s, "journal", rc == RC_FULL ? ENOSPC : EIO);
+	}
+	j->unstruck = false;
 	if (j->stage == STAGE_UNSURE)
 		rc = stop_using(j);
 	if (j->stage == STAGE_BROKEN)
@@ -572,9 +578,14 @@ bool st_journal_yield(struct store *s)
 
 static enum reeve_rc append(struct store_journal *j)
 {
+	enum reeve_rc rc;
+
 	j->before.cur = j->files.cur;
 	j->before.at = j->files.at;
-	return journal_append(&j->files, &j->batch);
+	rc = journal_append(&j->files, &j->batch);
+	if (rc != RC_OK && rc != RC_LIMIT && rc != RC_NOMEM)
+		j->unstruck = journal_strike(&j->files) != RC_OK;
+	return rc;
 }
 
 enum reeve_rc st_journal_write(struct st_tx *tx)
@@ -608,7 +619,7 @@ void st_journal_undone(struct store_journal *j)
 	j->files.cur = j->before.cur;
 	j->files.at = j->before.at;
 	j->files.seq--;
-	journal_strike(&j->files);
+	j->unstruck = journal_strike(&j->files) != RC_OK;
 }
 
 enum reeve_rc st_journal_without(struct store_journal *j)
@@ -731,6 +742,8 @@ void st_journal_stop(struct store *s)
 	pthread_mutex_unlock(&j->lock);
 	if (j->threaded)
 		pthread_join(j->thread, NULL);
+	if (j->unstruck && journal_strike(&j->files) != RC_OK)
+		log_error("store", "%s: a change that was refused may come back after a power loss", s->path);
 	if (j->stage == STAGE_USED && (!g || mdb_env_sync(g->env, 1) != 0 || journal_clear(&j->files) != RC_OK))
 		j->stage = STAGE_BROKEN;
 	if (j->stage == STAGE_BROKEN)

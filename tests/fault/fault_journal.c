@@ -129,6 +129,36 @@ static void a_failed_commit_leaves_nothing(void **state)
 	}
 }
 
+/* LMDB's commit fails behind a record that cannot be struck out; then data.mdb cannot be flushed either. What was refused is not played. */
+static void what_cannot_be_struck_is_not_played(void **state)
+{
+	static char large[100000];
+	struct test_store *t = *state;
+	uint64_t i;
+
+	assert_ok(put(t->s, 10, S("")));
+	failio_set(FAILIO_WRITE, EIO, 0, -1);
+	failio_set(FAILIO_JOURNAL, EIO, 1, -1); /* the record itself is written */
+	assert_rc(put(t->s, 1000, S("refused")), RC_IO);
+	assert_rc(put(t->s, 1000, S("refused")), RC_IO);
+	failio_clear();
+	failio_set(FAILIO_SYNC, EIO, 0, -1);
+	for (i = 20; put(t->s, i, slice_of(large, sizeof(large))) == RC_OK; i++)
+		assert_true(i < 1000);
+	failio_clear();
+	assert_ok(put(t->s, 2000, S("")));
+	assert_int_equal(value(t), 2000);
+	failio_set(FAILIO_WRITE, EIO, 0, -1);
+	failio_set(FAILIO_JOURNAL, EIO, 1, -1);
+	assert_rc(put(t->s, 1000, S("refused")), RC_IO);
+	failio_clear();
+	failio_set(FAILIO_SYNC, EIO, 0, -1);
+	test_store_close(t); /* struck or not, it is no end in order */
+	failio_clear();
+	open_again(t, true, JOURNAL);
+	assert_int_equal(value(t), 2000);
+}
+
 /* More than the journal's files hold: commits over many checkpoints, and one that fits in no file. */
 static void batches_of_any_size(void **state)
 {
@@ -267,6 +297,7 @@ int main(void)
 #define journal_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		journal_test(a_failed_commit_leaves_nothing),
+		journal_test(what_cannot_be_struck_is_not_played),
 		journal_test(batches_of_any_size),
 		journal_test(what_cannot_be_flushed_is_played_again),
 		journal_test(a_repair_waits_for_readers),
