@@ -55,7 +55,8 @@ REEVE_MUST_CHECK enum reeve_rc journal_forget_boot(struct journal_files *f);
 bool journal_boot(uint8_t boot[JOURNAL_BOOT]);
 
 /* Write a record behind the last one, durably. It is made in b, with JOURNAL_RECORD bytes of room before the changes. RC_LIMIT: no room in
- * this file. After another failure, and when what was written is not to count after all, its place has to be struck before anything else is done. */
+ * this file. After another failure, and when what was written is not to count after all, its place has to be struck before anything
+ * else is done. */
 REEVE_MUST_CHECK enum reeve_rc journal_append(struct journal_files *f, struct buf *b);
 /* Durably: there is no record at the place where the next one goes. */
 REEVE_MUST_CHECK enum reeve_rc journal_strike(struct journal_files *f);
