@@ -197,8 +197,7 @@ enum reeve_rc journal_base(struct journal_files *f, struct journal_base *out)
 
 static void seal(struct head *h) { h->sum = hash_stable(h, offsetof(struct head, sum)); }
 
-/* Pages first, the head when they are durable: the old head never stands before new pages that are there by half without its sum
- * telling. */
+/* One flush for both: a head before pages that are not all there is told by their sum, and the other file's head still holds then. */
 enum reeve_rc journal_set_base(struct journal_files *f, unsigned i, const struct journal_base *base)
 {
 	struct head h = { .version = JOURNAL_VERSION, .page = base->page, .seq = base->seq };

@@ -2,17 +2,16 @@
 /* The journal's files: what was changed since a base, in the order in which it was, each batch durable by one flush.
  *
  * Two files of a fixed length, filled with zeros when they are made, so that a record only ever overwrites: flushing it needs no
- * journal of the
- * file system. Each has a head (the base: both meta pages of data.mdb as they were, and the number of the last record in it) and records.
+ * journal of the file system. Each has a head (the base: both meta pages of data.mdb as they were, and the number of the last record in
+ * it) and records.
  *
  *   0      head: "REEVEJNL", version u32, bytes of a page u32, seq u64, boot 16 bytes, sum u64     one sector: written whole or not
  *   4096   the two meta pages
  *   FIRST  records: mark u32, bytes u32, seq u64, sum u64, changes; padded to 8 bytes
  *
  * Numbers are in the machine's order, as in data.mdb. Records that count follow the newest valid head: seq + 1, seq + 2 ... in one
- * file, then in the
- * other; the first that does not fit into this ends them. A file is overwritten from its beginning only when the other one's head is
- * durable. Knows bytes and files, not LMDB; not thread-safe. */
+ * file, then in the other; the first that does not fit into this ends them. A file is overwritten from its beginning only when the other
+ * one's head is durable. Knows bytes and files, not LMDB; not thread-safe. */
 #ifndef REEVE_STORE_JOURNAL_H
 #define REEVE_STORE_JOURNAL_H
 
@@ -64,8 +63,7 @@ REEVE_MUST_CHECK enum reeve_rc journal_strike(struct journal_files *f);
 void journal_turn(struct journal_files *f);
 
 /* Read the record after f->seq, starting where f stands behind journal_base: its changes in room, which has been given f->size bytes.
- * RC_NOTFOUND:
- * there is none. f moves on. */
+ * RC_NOTFOUND: there is none. f moves on. */
 REEVE_MUST_CHECK enum reeve_rc journal_next(struct journal_files *f, char *room, struct slice *changes);
 
 #endif

@@ -4,18 +4,14 @@
  * With the journal in use LMDB writes its pages and flushes nothing. What makes that safe:
  *
  * - A base: a state of data.mdb that is on the disk as a whole. A reader (the pin) holds its snapshot, so no page of it is written
- * again. Its two
- *   meta pages are kept in the head of a journal file.
+ *   again. Its two meta pages are kept in the head of a journal file.
  * - Every batch is in the journal, durable, before LMDB commits it, so before anybody sees it.
  * - After the system went down, data.mdb may hold any mixture of later pages. So the meta pages of the base are put back, and the
- * journal is
- *   played again. After a mere crash of the process nothing is missing: what was written is in the system's page cache.
+ *   journal is played again. After a mere crash of the process nothing is missing: what was written is in the system's page cache.
  * - A checkpoint makes a new base: the snapshot of the last commit is pinned, the journal turns to its other file, a thread flushes
- * data.mdb and
- *   writes the head, then the old pin and the old file are free. The writer waits only when it fills a file meanwhile.
+ *   data.mdb and writes the head, then the old pin and the old file are free. The writer waits only when it fills a file meanwhile.
  * - When flushing data.mdb fails, pages that later ones refer to may be lost without anybody being told again. Then the store goes
- * back to its base in
- *   the running process, as if the system had gone down.
+ *   back to its base in the running process, as if the system had gone down.
  *
  * The files are made in the background after the first start; until then, and without a journal, LMDB flushes for itself. */
 #include "store/lmdb_int.h"
@@ -351,8 +347,7 @@ static void drop_pin(struct store_journal *j, MDB_txn **pin, _Atomic(struct gene
 }
 
 /* With the lock, which is given up meanwhile. The thread's part. When the head fails, either base may be the one that is on the disk;
- * the old pin
- * keeps both whole until the store is repaired. */
+ * the old pin keeps both whole until the store is repaired. */
 static void finish_checkpoint(struct store_journal *j)
 {
 	enum reeve_rc rc = RC_OK;
@@ -364,8 +359,8 @@ static void finish_checkpoint(struct store_journal *j)
 		rc = st_fail(j->store, "journal", rc == RC_FULL ? ENOSPC : EIO);
 	pthread_mutex_lock(&j->lock);
 	if (rc != RC_OK) {
-		log_error("store", "%s: %s. The store goes back to what is on the disk and plays its journal again", j->store->path,
-						st_why(j->store));
+		log_error("store", "%s: %s. The store goes back to what is on the disk and plays its journal again",
+			  j->store->path, st_why(j->store));
 		drop_pin(j, &j->next_pin, &j->next_gen);
 		j->stage = STAGE_BROKEN;
 	} else {
@@ -448,8 +443,7 @@ static enum reeve_rc stop_using(struct store_journal *j)
 }
 
 /* With the lock: from LMDB's own flushes to the journal. No head is valid, and what is committed is on the disk. When it fails the
- * store goes on as it
- * was, and the next transaction tries again. */
+ * store goes on as it was, and the next transaction tries again. */
 static enum reeve_rc begin_using(struct store_journal *j)
 {
 	if (checkpoint_now(j) != RC_OK) {
@@ -462,8 +456,7 @@ static enum reeve_rc begin_using(struct store_journal *j)
 }
 
 /* With the lock. An environment was replaced (lmdb_int.h), and the pin was in the old one: what is committed becomes the base before
- * anything is
- * written. */
+ * anything is written. */
 static enum reeve_rc begin_again(struct store_journal *j)
 {
 	enum reeve_rc rc = checkpoint_now(j);
@@ -478,7 +471,7 @@ static void forget_boot(struct store_journal *j)
 {
 	if (journal_forget_boot(&j->files) != RC_OK)
 		log_error("store", "%s: its journal cannot be marked; if the next start finds it damaged, restart the system first",
-						j->store->path);
+			  j->store->path);
 }
 
 /* With the lock. The store goes back to its base: nobody may read meanwhile. */
@@ -607,7 +600,7 @@ enum reeve_rc st_journal_write(struct st_tx *tx)
 	}
 	if (rc == RC_OK)
 		j->pages += 8 + tx->changes / 8 + j->batch.n / 4096;
-	if (rc == RC_NOMEM || rc == RC_LIMIT) /* too large for the journal: see st_journal_committed */
+	if (rc == RC_NOMEM || rc == RC_LIMIT) /* too large for the journal: see st_journal_without */
 		return RC_LIMIT;
 	return rc == RC_OK ? RC_OK : st_fail(tx->store, "journal", rc == RC_FULL ? ENOSPC : EIO);
 }

@@ -306,6 +306,25 @@ def test_transfers_beside_each_other(c, ae):
     assert sorted({x["con"] for x in got.content["m2m:cnt"]["m2m:cin"]}) == ["1" * 3000, "2" * 3000]
 
 
+def test_blocks_of_others(c, server, ae):
+    """A request is put together from blocks of one peer: another one, with the same options and token, neither ends nor spoils it"""
+    to, other = ae.container(), Coap("127.0.0.1", server.settings["coap.port"])
+    opt, body = instance(ae, to, "x" * 3000)
+
+    def block(who, n, part=None):
+        part = body[n * 1024:(n + 1) * 1024] if part is None else part
+        return who.exchange(Message(CON, POST, who.mid(), b"b", opt + [(coap.BLOCK1, block_value(n, (n + 1) * 1024 < len(body), 1024))], part))
+
+    try:
+        assert block(c, 0).code == code("2.31")
+        assert block(other, 1).code == code("4.08")
+        assert block(other, 0, b"y" * 1024).code == code("2.31")
+        assert block(c, 1).code == code("2.31") and block(c, 2).rsc == 2001
+        assert ae.retrieve(to + "/la")["con"] == "x" * 3000 and count(ae, to) == 1
+    finally:
+        other.close()
+
+
 def test_blocks_that_do_not_fit(c, server, ae):
     """CORE-295: repeated ones count once, missing ones are told (4.08), wrong ones refused"""
     to = ae.container()
