@@ -24,8 +24,7 @@ enum { CREDENTIAL_ID_MAX = 512, PSK_IDENTITY_MAX = 128, PSK_MAX = 64 /* RFC 4279
 bool credential_id_parse(struct slice text, enum credential_type *type, struct slice *value);
 
 /* `relative@FQDN`, the form of KpsaID, KmID and Key Identifiers: exactly one '@', both sides not empty, the left one of letters,
- * digits, '.',
- * '_' and '-', the right one a domain name. At most PSK_IDENTITY_MAX bytes. */
+ * digits, '.', '_' and '-', the right one a domain name. At most PSK_IDENTITY_MAX bytes. */
 bool key_identifier_parse(struct slice text, struct slice *relative, struct slice *fqdn);
 /* Are these the same KmID or domain name (ASCII case does not count: TS-0003 10.6)? */
 bool fqdn_same(struct slice a, struct slice b);

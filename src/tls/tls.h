@@ -24,8 +24,7 @@ enum { TLS_WHY_MAX = 256, TLS_RECORD_MAX = 16384 };
 struct tls_peer {
 	enum credential_type type;  /* PSK, RAW, DEVICE, CSE, AE, NODE; CREDENTIAL_NONE: a server with an FQDN certificate (MAF, MEF) */
 	struct slice credential;    /* its Credential-ID, "12-pump-01@issuer.example.org"; of a CSE certificate the domain name stands
-				     * for the
-				     * CSE-ID ("32-mn-cse7.in-cse1.m2m.example.com"), the layer above knows the rest */
+				     * for the CSE-ID ("32-mn-cse7.in-cse1.m2m.example.com"), the layer above knows the rest */
 	/* the value alone: KpsaID, public key identifier (256 bits), hardware identifier, domain name, AE-ID, Node-ID */
 	struct slice name;
 	struct slice app_id;        /* App-ID in an AE-ID certificate, or empty */

@@ -15,8 +15,7 @@
 struct association;
 
 /* After the handshake, on `loop`. NULL: the peer is nobody here (`why`), or no memory: close the connection. One reference.
- * `end(owner)` is called
- * at most once, on `loop`, in a turn of its own; never after association_leave. */
+ * `end(owner)` is called at most once, on `loop`, in a turn of its own; never after association_leave. */
 struct association *association_new(struct core *c, const struct tls_peer *p, struct loop *loop, void (*end)(void *owner), void *owner,
 				char why[TLS_WHY_MAX]);
 /* On `loop`: the connection has ended. Requests that still hold a reference may go on. */
@@ -35,10 +34,8 @@ bool association_claimed(struct core *c, struct st_tx *tx, struct arena *a, stru
 			 char why[TLS_WHY_MAX]);
 
 /* Whom and as whom to connect to `entity` (canonical id of a CSE or AE: "//sp/cse", "//sp/cse/Cae"), which is the registrar, or is
- * registered here:
- * the credentials of its own association with roles swapped (SA2). RC_NOTFOUND: there are none, only clear text is possible. Memory
- * from a; handles are
- * given back by association_want_done. Hub. */
+ * registered here: the credentials of its own association with roles swapped (SA2). RC_NOTFOUND: there are none, only clear text is
+ * possible. Memory from a; handles are given back by association_want_done. Hub. */
 REEVE_MUST_CHECK enum reeve_rc association_want(struct core *c, struct slice entity, struct arena *a, struct tls_want *out);
 void association_want_done(struct tls_want *w);
 
